@@ -1,0 +1,111 @@
+"""The three things an agent talks to. Whoever implements one of them is an adapter.
+
+    Chain        who belongs, which round is running, what was agreed      web3_chain, memory
+    UpdateStore  blocks by CID: documents and weights                     local_store, memory
+    Trainer      one node's data and model                                torch_trainer
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from swarm_chain.types import (
+    Address,
+    BlockNumber,
+    Call,
+    ChainView,
+    Digest,
+    Event,
+    Metrics,
+    NodeInfo,
+    Parameters,
+    Receipt,
+    RoundNumber,
+    Salt,
+    Samples,
+    TrainingOutcome,
+)
+
+if TYPE_CHECKING:
+    from swarm_chain.core.cids import Cid
+
+MAX_BLOCK = 2 * 1024 * 1024
+"""Bytes of the largest block a store passes on; ours have at most 1 MiB of data."""
+
+Progress = Callable[[float], None]
+"""Told how much of a training is done, from 0.0 to 1.0. May raise to stop it."""
+
+
+class Chain(Protocol):
+    """One coordinator, read and written on behalf of at most one account.
+
+    Every call may raise `ChainUnavailable`, `WrongChain` or another `ChainError`.
+    """
+
+    @property
+    def chain_id(self) -> int: ...
+
+    @property
+    def coordinator(self) -> Address: ...
+
+    @property
+    def account(self) -> Address | None:
+        """Who sends; None for a reader."""
+
+    def look(self, *, depth: int = 0) -> ChainView:
+        """The state `depth` blocks below the tip, the account's record with it, and the chain's time now."""
+
+    def node_info(self, node: Address) -> NodeInfo:
+        """Any node's record at the tip."""
+
+    def attestations_for(self, result: Digest) -> int:
+        """How many attest to a result in the running or last round."""
+
+    def events(
+        self,
+        *,
+        from_block: BlockNumber | None = None,
+        to_block: BlockNumber | None = None,
+        round_number: RoundNumber | None = None,
+    ) -> Sequence[Event]:
+        """The coordinator's events in the chain's order, since its deployment unless told; of one round if asked."""
+
+    def send(self, call: Call) -> Receipt:
+        """Sends a call and waits until it is in a block. Raises the `Reverted` of the contract's error."""
+
+    def salt(self, round_number: RoundNumber) -> Salt | None:
+        """keccak256 of the account's deterministic signature over chain, contract and round; None if it cannot."""
+
+
+class UpdateStore(Protocol):
+    """Blocks by CID. What is read has been verified against its CID."""
+
+    @property
+    def name(self) -> str:
+        """As `--store` takes it: `local:PATH`."""
+
+    @property
+    def is_writable(self) -> bool: ...
+
+    def put(self, cid: Cid, data: bytes) -> None:
+        """Keeps a block, on disk when this returns. Raises `CidMismatch`, `StoreUnavailable`."""
+
+    def get(self, cid: Cid, *, max_bytes: int = MAX_BLOCK) -> bytes:
+        """The block's bytes. Raises `BlockNotFound`, `CorruptedBlock`, `TooLarge`, `StoreUnavailable`."""
+
+    def has(self, cid: Cid) -> bool:
+        """Whether the block is here; its bytes are not looked at."""
+
+
+class Trainer(Protocol):
+    """One node's data, and the task's training on it. Same data, base and round: same outcome, bit for bit."""
+
+    def samples(self) -> Samples:
+        """Training examples there are now. Raises `DataError`."""
+
+    def train(self, base: Parameters, *, round_number: RoundNumber, on_progress: Progress) -> TrainingOutcome:
+        """Parameters trained from `base` on this node's data. Raises `DataError`, `NotFinite`, `ShapeMismatch`."""
+
+    def evaluate(self, parameters: Parameters) -> Metrics:
+        """Metrics of `parameters` on this node's held-out data."""
