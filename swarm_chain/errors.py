@@ -229,6 +229,12 @@ class WindowsOutOfOrder(Reverted):
     solidity = "WindowsOutOfOrder(uint32 minWindow, uint32 initialWindow, uint32 maxWindow)"
 
 
+class MaxWindowTooLong(Reverted):
+    """a window this long could hold a swarm up for good; choose a shorter maxWindow"""
+
+    solidity = "MaxWindowTooLong(uint32 maxWindow, uint32 limit)"
+
+
 class RevealWindowTooLong(Reverted):
     """no window may be longer than maxWindow; shorten the revealing window, or lengthen maxWindow"""
 
