@@ -1,0 +1,113 @@
+"""CIDs: names of blocks that say what the bytes are and prove them.
+
+A swarm uses one kind: CIDv1 with sha2-256, of a document (`dag-cbor`), a chunk (`raw`) or a file's node (`dag-pb`).
+Anything else is refused, so that equal bytes never have two names.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from dataclasses import dataclass
+from enum import IntEnum
+
+from swarm_chain.errors import CidMismatch, InvalidCid
+from swarm_chain.types import Digest
+
+CID_BYTES = 36
+_SHA2_256 = b"\x12\x20"
+_TEXT_LENGTH = 59
+
+
+class Codec(IntEnum):
+    """What a block's bytes are, by its multicodec number."""
+
+    RAW = 0x55
+    DAG_PB = 0x70
+    DAG_CBOR = 0x71
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Cid:
+    """A block's name: its codec and the sha2-256 of its bytes. `str` gives the usual base32 text.
+
+    >>> str(cid_of(b"", Codec.RAW))
+    'bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku'
+    """
+
+    codec: Codec
+    digest: Digest
+
+    def __post_init__(self) -> None:
+        if len(self.digest) != 32:
+            raise InvalidCid(f"a CID's digest has 32 bytes, not {len(self.digest)}; pass a sha2-256")
+
+    def __bytes__(self) -> bytes:
+        return bytes((1, self.codec)) + _SHA2_256 + self.digest
+
+    def __str__(self) -> str:
+        return "b" + base64.b32encode(bytes(self)).decode("ascii").rstrip("=").lower()
+
+    def __repr__(self) -> str:
+        return f"Cid({self})"
+
+
+def cid_of(data: bytes | bytearray | memoryview, codec: Codec) -> Cid:
+    """The CID of a block."""
+    return Cid(codec, Digest(hashlib.sha256(data).digest()))
+
+
+def document_cid(digest: Digest) -> Cid:
+    """The CID of the document with this digest: what the contract's `cidOf` gives."""
+    return Cid(Codec.DAG_CBOR, digest)
+
+
+def document_digest(cid: Cid) -> Digest:
+    """The digest that stands on chain for a document's CID. Raises `InvalidCid` for other codecs."""
+    if cid.codec is not Codec.DAG_CBOR:
+        raise InvalidCid(f"{cid} names no document but {cid.codec.name} bytes; pass a CID that starts with bafyrei")
+    return cid.digest
+
+
+def parse_cid(text: str) -> Cid:
+    """The CID a text names: lower-case base32, or base16 as in `f01711220` + the digest's hex. Raises `InvalidCid`."""
+    raw = _from_base16(text) if text.startswith("f") else _from_base32(text)
+    return cid_from_bytes(raw)
+
+
+def cid_from_bytes(raw: bytes) -> Cid:
+    """The CID that 36 bytes hold. Raises `InvalidCid` for other versions, codecs, hashes and lengths."""
+    if len(raw) != CID_BYTES or raw[0] != 1 or raw[2:4] != _SHA2_256:
+        raise InvalidCid(f"not a CIDv1 with sha2-256: 0x{raw[:40].hex()}; use another of the block's names")
+    try:
+        codec = Codec(raw[1])
+    except ValueError:
+        raise InvalidCid(f"codec 0x{raw[1]:02x} is none of raw, dag-pb and dag-cbor; only those are used") from None
+    return Cid(codec, Digest(raw[4:]))
+
+
+def verify(cid: Cid, data: bytes | bytearray | memoryview) -> None:
+    """Returns if the bytes are the block that the CID names, raises `CidMismatch` if not."""
+    if hashlib.sha256(data).digest() != cid.digest:
+        raise CidMismatch(f"{len(data)} bytes are not the block {cid}; fetch it from another store")
+
+
+def _from_base32(text: str) -> bytes:
+    if len(text) != _TEXT_LENGTH or not text.startswith("b") or not text.isascii() or not text.islower():
+        raise InvalidCid(f"{text[:80]!r} is not a CIDv1 in lower-case base32; pass one that starts with bafy or bafk")
+    try:
+        raw = base64.b32decode(text[1:].upper() + "======")
+    except binascii.Error as error:
+        raise InvalidCid(f"{text!r} is not base32 ({error}); copy the CID again") from error
+    # The last character holds two spare bits: set ones would be a second name for the same block.
+    if base64.b32encode(raw).decode("ascii").rstrip("=").lower() != text[1:]:
+        raise InvalidCid(f"{text!r} is not canonical base32; copy the CID again")
+    return raw
+
+
+def _from_base16(text: str) -> bytes:
+    digits = text[1:]
+    if len(digits) != 2 * CID_BYTES or not set(digits) <= set("0123456789abcdef"):
+        raise InvalidCid(f"{text[:80]!r} is not a CIDv1 in lower-case base16; pass f01711220 and the digest's hex")
+    return bytes.fromhex(digits)

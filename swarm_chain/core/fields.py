@@ -1,0 +1,131 @@
+"""Reads the fields of a decoded document: each by the kind it must have, none missing, none extra."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields
+from typing import TypeAlias, TypeVar
+
+from swarm_chain.core.cids import Cid, Codec
+from swarm_chain.errors import MalformedDocument
+from swarm_chain.types import Address
+
+Scalar: TypeAlias = bool | int | float | str
+T = TypeVar("T")
+
+_UINT64 = 1 << 64
+_MAX_NAME = 256
+_MAX_TEXT = 4096
+_MAX_ENTRIES = 1024
+
+
+def names_of(kind: type) -> tuple[str, ...]:
+    """The names of a dataclass's fields: the keys of its map."""
+    return tuple(item.name for item in fields(kind))
+
+
+class Fields:
+    """A map's fields, each read once by the kind it must have."""
+
+    def __init__(self, value: object, where: str, names: Iterable[str]) -> None:
+        self._where = where
+        if not isinstance(value, Mapping):
+            raise self.error("it is no map")
+        self._value = value
+        expected = set(names)
+        if "/" in where:
+            expected.add("type")
+            if value.get("type") != where:
+                raise self.error(f"its type is {str(value.get('type'))[:80]!r}")
+        if value.keys() != expected:
+            missing, extra = sorted(expected - value.keys()), sorted(value.keys() - expected)
+            raise self.error(f"missing keys {missing}, extra keys {extra[:8]}")
+
+    def error(self, what: str) -> MalformedDocument:
+        return MalformedDocument(f"not a {self._where}: {what}; ask whoever wrote it for a valid one")
+
+    def optional(self, key: str, read: Callable[[str], T]) -> T | None:
+        return None if self._value[key] is None else read(key)
+
+    def uint(self, key: str, *, at_least: int = 0) -> int:
+        value = self._value[key]
+        if not _is_int(value) or not at_least <= value < _UINT64:
+            raise self.error(f"{key} is no integer from {at_least} to 2^64 - 1")
+        return int(value)
+
+    def data(self, key: str, length: int) -> bytes:
+        value = self._value[key]
+        if not isinstance(value, bytes) or len(value) != length:
+            raise self.error(f"{key} is not {length} bytes")
+        return value
+
+    def address(self, key: str) -> Address:
+        return Address(self.data(key, 20))
+
+    def name(self, key: str) -> str:
+        value = self._value[key]
+        if not _is_name(value):
+            raise self.error(f"{key} is no printable text of 1 to {_MAX_NAME} characters")
+        return str(value)
+
+    def exactly(self, key: str, expected: str) -> str:
+        if self._value[key] != expected:
+            raise self.error(f"{key} is not {expected!r}, the only one known")
+        return expected
+
+    def document_link(self, key: str) -> Cid:
+        return self._link(key, (Codec.DAG_CBOR,), "a document")
+
+    def file_link(self, key: str) -> Cid:
+        return self._link(key, (Codec.RAW, Codec.DAG_PB), "a file")
+
+    def _link(self, key: str, codecs: tuple[Codec, ...], what: str) -> Cid:
+        value = self._value[key]
+        if not isinstance(value, Cid) or value.codec not in codecs:
+            raise self.error(f"{key} is no link to {what}")
+        return value
+
+    def scalars(self, key: str) -> Mapping[str, Scalar]:
+        value = self._named(key)
+        if not all(isinstance(item, bool | int | float) or _is_text(item) for item in value.values()):
+            raise self.error(f"{key} holds more than numbers, booleans and printable text")
+        return value
+
+    def metrics(self, key: str) -> Mapping[str, float]:
+        metrics: dict[str, float] = {}
+        for name, value in self._named(key).items():
+            if not isinstance(value, float):
+                raise self.error(f"{key} holds something that is no floating-point number")
+            metrics[name] = value
+        return metrics
+
+    def _named(self, key: str) -> dict[str, Scalar]:
+        value = self._value[key]
+        if not isinstance(value, Mapping) or len(value) > _MAX_ENTRIES or not all(map(_is_name, value)):
+            raise self.error(f"{key} is no map of at most {_MAX_ENTRIES} printable names")
+        return dict(value)
+
+    def nested(self, key: str, kind: type) -> Fields:
+        return Fields(self._value[key], f"{self._where}'s {key}".replace("/", " "), names_of(kind))
+
+    def entries(self, key: str, kind: type) -> list[Fields]:
+        value = self._value[key]
+        if not isinstance(value, list):
+            raise self.error(f"{key} is no list")
+        return [Fields(item, f"{self._where}'s {key}".replace("/", " "), names_of(kind)) for item in value]
+
+    def raw(self, key: str) -> object:
+        return self._value[key]
+
+
+def _is_int(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_name(value: object) -> bool:
+    # What is shown to people must not be able to move their cursor.
+    return isinstance(value, str) and 0 < len(value) <= _MAX_NAME and value.isprintable()
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= _MAX_TEXT and value.isprintable()
