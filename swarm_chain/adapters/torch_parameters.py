@@ -1,0 +1,74 @@
+"""A torch module's tensors as named arrays, and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import Module
+
+from swarm_chain.errors import NotFinite, ShapeMismatch, TaskError
+from swarm_chain.types import Parameters
+
+# Numpy has no bfloat16 of its own: the bytes travel as 16-bit integers.
+_BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
+
+
+def parameters_of(module: Module) -> dict[str, NDArray[Any]]:
+    """Copies of everything a module's state dict holds, buffers included, sorted by name.
+
+    Raises `TaskError` for state that is no tensor, or of a type that weights cannot have.
+    """
+    return {name: _to_array(name, tensor) for name, tensor in sorted(module.state_dict().items())}
+
+
+def load_parameters(module: Module, parameters: Parameters) -> None:
+    """Copies parameters into a module. Raises `ShapeMismatch`, naming each tensor that does not fit exactly."""
+    own = parameters_of(module)
+    if problems := [*_differences(own, parameters)]:
+        raise ShapeMismatch(f"parameters are not this task's model: {'; '.join(problems)}; use the swarm's task")
+    module.load_state_dict({name: _to_tensor(array) for name, array in parameters.items()})
+
+
+def require_finite(parameters: Parameters, *, what: str, advice: str) -> None:
+    """Raises `NotFinite`, naming each tensor that holds NaN or infinity."""
+    bad = [name for name, array in parameters.items() if not _is_finite(array)]
+    if bad:
+        raise NotFinite(f"{what} hold NaN or infinity in {', '.join(bad)}: {advice}")
+
+
+def _differences(own: Parameters, given: Parameters) -> list[str]:
+    problems = [f"{name} is missing" for name in sorted(own.keys() - given.keys())]
+    problems += [f"{name} is unknown" for name in sorted(given.keys() - own.keys())]
+    for name in sorted(own.keys() & given.keys()):
+        wanted, actual = (f"{array.dtype} {array.shape}" for array in (own[name], given[name]))
+        if wanted != actual:
+            problems.append(f"{name} is {actual} and should be {wanted}")
+    return problems
+
+
+def _is_finite(array: NDArray[Any]) -> bool:
+    is_float = array.dtype == _BFLOAT16 or array.dtype.kind == "f"
+    return not is_float or bool(np.isfinite(array).all())
+
+
+def _to_array(name: str, tensor: object) -> NDArray[Any]:
+    if not isinstance(tensor, Tensor):
+        raise TaskError(f"the model's state {name} is no tensor: keep it out of the module's state dict")
+    tensor = tensor.detach().cpu()
+    if tensor.dtype == torch.bfloat16:
+        return tensor.contiguous().view(torch.int16).numpy().copy().view(_BFLOAT16)
+    try:
+        return tensor.numpy().copy(order="C")
+    except (TypeError, RuntimeError) as error:
+        raise TaskError(f"the model's tensor {name} is {tensor.dtype}: use one of numpy's types or bfloat16") from error
+
+
+def _to_tensor(array: NDArray[Any]) -> Tensor:
+    if array.dtype == _BFLOAT16:
+        return torch.from_numpy(array.view(np.int16).copy()).view(torch.bfloat16)
+    return torch.from_numpy(array.copy())

@@ -1,0 +1,126 @@
+"""A task: what a swarm's model is, its data, one local training, and evaluation."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from swarm_chain.tasks.batches import batches, count
+from swarm_chain.tasks.hyperparameters import Hyperparameters
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.nn import Module
+    from torch.optim import Optimizer
+    from torch.utils.data import Dataset
+
+Progress = Callable[[float], None]
+"""Told how much of a training is done, from 0.0 to 1.0, between batches. May raise to stop it."""
+
+EVALUATION_BATCH = 1024
+"""Examples evaluated at once; batches bound memory, and change no metric of the tasks that ship."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NodeData:
+    """One node's examples: what it trains on, and what it keeps aside to judge models by. Disjoint."""
+
+    training: Dataset[Any]
+    held_out: Dataset[Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Split:
+    """A data set dealt out to nodes. No example is in two parts, and none of `test` in any."""
+
+    parts: tuple[NodeData, ...]
+    pooled: NodeData
+    test: Dataset[Any]
+
+
+class Task(ABC):
+    """What is trained, on what, and how. Subclasses give a model, data and a loss; the rest has a default.
+
+    Everything a training depends on is the hyper-parameters, the data and torch's seeded random numbers:
+    same data, parameters and round, same outcome.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    defaults: ClassVar[Hyperparameters] = Hyperparameters()
+
+    def __init__(self, hyperparameters: Hyperparameters | None = None) -> None:
+        self.hyperparameters = hyperparameters or self.defaults
+
+    @property
+    def source(self) -> str:
+        """Name and version, as a task document names a task that ships."""
+        return f"{self.name}/{self.version}"
+
+    @abstractmethod
+    def model(self) -> Module:
+        """A new model. Torch's random numbers are seeded when this is called, so its parameters are the task's."""
+
+    @abstractmethod
+    def open_data(self, data: str) -> NodeData:
+        """A node's examples, read anew. `data` is what its configuration says. Raises `DataError`."""
+
+    @abstractmethod
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """One number to make smaller, averaged over the examples."""
+
+    def metrics(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
+        """How good the outputs are, by name. One that is undefined for these examples is NaN."""
+        return {"loss": float(self.loss(outputs, targets))}
+
+    def optimizer(self, model: Module) -> Optimizer:
+        """What steps the model's parameters; made anew in every round."""
+        from torch.optim import SGD
+
+        settings = self.hyperparameters
+        return SGD(model.parameters(), lr=settings.learning_rate, momentum=settings.momentum)
+
+    def train(self, model: Module, examples: Dataset[Any], on_progress: Progress) -> None:
+        """One round's training, in place: `epochs` passes over the examples in a random order."""
+        import torch
+
+        settings, optimizer = self.hyperparameters, self.optimizer(model)
+        total = settings.epochs * count(examples)
+        done = 0
+        model.train()
+        for _ in range(settings.epochs):
+            order = torch.randperm(count(examples)).tolist()
+            for inputs, targets in batches(examples, settings.batch_size, order):
+                optimizer.zero_grad()
+                self.loss(model(inputs), targets).backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+                done += len(inputs)
+                on_progress(done / total)
+
+    def evaluate(self, model: Module, examples: Dataset[Any]) -> dict[str, float]:
+        """The metrics of a model on examples, dropout off and nothing learnt."""
+        import torch
+
+        model.eval()
+        with torch.no_grad():
+            pairs = [
+                (model(inputs), targets)
+                for inputs, targets in batches(examples, EVALUATION_BATCH, range(count(examples)))
+            ]
+        outputs, targets = (torch.cat(tensors) for tensors in zip(*pairs, strict=True))
+        return self.metrics(outputs, targets)
+
+
+class SplitTask(Task):
+    """A task that brings its own data set, which a demo or a measurement can deal out to nodes."""
+
+    @abstractmethod
+    def split(self, nodes: int, seed: int) -> Split:
+        """The data set dealt out to nodes. Same numbers, same split. Raises `DataError` for too many nodes."""
+
+    @abstractmethod
+    def write_part(self, path: Path, part: int, *, nodes: int, seed: int) -> None:
+        """Writes one node's part as a file that `open_data` reads."""

@@ -1,0 +1,68 @@
+"""What a training is told besides model and data; part of a swarm's task document."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
+
+from swarm_chain.errors import TaskError
+
+Value = int | float | str | bool
+"""What a hyper-parameter may be, so that a document can hold it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hyperparameters:
+    """One training's settings. A task that needs more of them subclasses this and adds fields with defaults.
+
+    `seed` fixes the initial parameters and the order of examples; `epochs` are passes over a node's data in one round.
+
+    >>> Hyperparameters(epochs=2).document()["epochs"]
+    2
+    """
+
+    seed: int = 0
+    epochs: int = 5
+    batch_size: int = 32
+    learning_rate: float = 0.05
+    momentum: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuses values of another type, and values that no training can use."""
+        for field in fields(self):
+            self._check_type(field.name, type(field.default), getattr(self, field.name))
+        self._require(0 <= self.seed < 2**63, "seed", "from 0 to 2**63 - 1")
+        self._require(self.epochs >= 1, "epochs", "at least 1")
+        self._require(self.batch_size >= 1, "batch_size", "at least 1")
+        self._require(self.learning_rate > 0, "learning_rate", "above 0")
+        self._require(0 <= self.momentum < 1, "momentum", "at least 0 and below 1")
+
+    def document(self) -> dict[str, Value]:
+        """Names to values, as they stand in a task document."""
+        return asdict(self)
+
+    @classmethod
+    def from_document(cls, training: Mapping[str, Any]) -> Self:
+        """The settings that a task document holds. Raises `TaskError` for a name missing or unknown."""
+        names = {field.name for field in fields(cls)}
+        if wrong := sorted(names ^ set(training)):
+            raise TaskError(
+                f"hyper-parameters missing or unknown: {', '.join(wrong)}; "
+                f"this task has {', '.join(sorted(names))}: install the version of the task that the swarm uses"
+            )
+        return cls(**training)
+
+    def _check_type(self, name: str, wanted: type, value: object) -> None:
+        """Lets an int stand for a float, and nothing else."""
+        if wanted is float and type(value) is int:
+            object.__setattr__(self, name, float(value))
+        elif type(value) is not wanted:
+            raise TaskError(f"hyper-parameter {name} is {value!r}: give a value of type {wanted.__name__}")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise TaskError(f"hyper-parameter {name} is {value!r}: give a finite number")
+
+    def _require(self, holds: bool, name: str, wanted: str) -> None:
+        if not holds:
+            raise TaskError(f"hyper-parameter {name} is {getattr(self, name)!r}: give a value {wanted}")
