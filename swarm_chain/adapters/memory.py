@@ -1,0 +1,224 @@
+"""A chain and a store in memory: for tests, and for whoever wants to see a swarm without installing anything.
+
+`MemoryChain` obeys `CoordinatorModel`, its clock is moved by hand, and every call is a block of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from threading import RLock
+
+from swarm_chain.adapters.coordinator_model import CoordinatorModel, Transaction
+from swarm_chain.core.cids import Cid, verify
+from swarm_chain.core.commitments import keccak256
+from swarm_chain.core.gas import GAS_CAPS
+from swarm_chain.errors import AccountError, BlockNotFound, TooLarge
+from swarm_chain.ports import MAX_BLOCK
+from swarm_chain.types import (
+    Address,
+    BlockNumber,
+    Call,
+    ChainView,
+    Digest,
+    Event,
+    NodeInfo,
+    Receipt,
+    RoundNumber,
+    Salt,
+    Seconds,
+    SwarmConfig,
+    Timestamp,
+)
+
+MEMORY_CHAIN_ID = 31337
+
+
+class _Ledger:
+    """What all accounts share: blocks of one call each, and a clock."""
+
+    def __init__(self, config: SwarmConfig, *, chain_id: int, coordinator: Address, now: Timestamp) -> None:
+        self.lock = RLock()
+        self.chain_id = chain_id
+        self.now = now
+        self.model = CoordinatorModel(config, chain_id=chain_id, address=coordinator)
+        self.history = [self.model.copy()]
+        self.events: list[Event] = []
+
+    @property
+    def tip(self) -> BlockNumber:
+        return BlockNumber(len(self.history) - 1)
+
+    def mine(self) -> None:
+        self.history.append(self.model.copy())
+
+
+class MemoryChain:
+    """One account's view of a coordinator in memory; `as_account` gives another's of the same one."""
+
+    def __init__(
+        self,
+        config: SwarmConfig,
+        *,
+        chain_id: int = MEMORY_CHAIN_ID,
+        coordinator: Address = Address(b"\xc0" * 20),  # noqa: B008
+        now: Timestamp = Timestamp(1_700_000_000),  # noqa: B008
+    ) -> None:
+        """Deploys it, with the clock at `now`. Raises the constructor's errors for a configuration it refuses."""
+        self._ledger = _Ledger(config, chain_id=chain_id, coordinator=coordinator, now=now)
+        self._account: Address | None = None
+
+    @property
+    def chain_id(self) -> int:
+        """The chain's id, which commitments and invitations are bound to."""
+        return self._ledger.chain_id
+
+    @property
+    def coordinator(self) -> Address:
+        """The contract's address."""
+        return self._ledger.model.address
+
+    @property
+    def account(self) -> Address | None:
+        """Who sends; None for a reader."""
+        return self._account
+
+    def as_account(self, account: Address | None) -> MemoryChain:
+        """The same chain, seen and used by `account`."""
+        twin = object.__new__(MemoryChain)
+        twin._ledger, twin._account = self._ledger, account
+        return twin
+
+    # -------------------------------------------------------------------------------------------------------- reads
+
+    def look(self, *, depth: int = 0) -> ChainView:
+        """The state `depth` blocks below the tip, or at deployment where the chain is not that deep yet."""
+        with self._ledger.lock:
+            number = BlockNumber(max(0, self._ledger.tip - depth))
+            model = self._ledger.history[number]
+            account = self._account or Address(bytes(20))
+            return ChainView(
+                block_number=number,
+                block_hash=self._block_hash(number),
+                now=self._ledger.now,
+                swarm=model.swarm_info(),
+                round=model.round_info(),
+                node=model.node_info(account),
+                commitment=model.commitment_of(account),
+            )
+
+    def node_info(self, node: Address) -> NodeInfo:
+        """Any node's record at the tip."""
+        with self._ledger.lock:
+            return self._ledger.model.node_info(node)
+
+    def attestations_for(self, result: Digest) -> int:
+        """How many attest to a result in the running or last round."""
+        with self._ledger.lock:
+            return self._ledger.model.attestations_for(result)
+
+    def events(
+        self,
+        *,
+        from_block: BlockNumber | None = None,
+        to_block: BlockNumber | None = None,
+        round_number: RoundNumber | None = None,
+    ) -> Sequence[Event]:
+        """The coordinator's events in order, both blocks included; of one round if asked."""
+        with self._ledger.lock:
+            last = self._ledger.tip if to_block is None else to_block
+            chosen = [event for event in self._ledger.events if (from_block or 0) <= event.block_number <= last]
+        if round_number is None:
+            return tuple(chosen)
+        return tuple(event for event in chosen if getattr(event, "round", None) == round_number)
+
+    # ------------------------------------------------------------------------------------------------------- writes
+
+    def send(self, call: Call) -> Receipt:
+        """Executes a call in a block of its own. Raises the `Reverted` of the contract's error."""
+        if self._account is None:
+            raise AccountError(f"{call.function} needs an account to send from; use `as_account`")
+        ledger = self._ledger
+        with ledger.lock:
+            number = BlockNumber(ledger.tip + 1)
+            digest = keccak256(b"transaction" + number.to_bytes(8, "big"))
+            caller = Transaction(caller=self._account, now=ledger.now, block_number=number, digest=digest)
+            events = ledger.model.execute(call, caller)
+            ledger.events.extend(events)
+            ledger.mine()
+        return Receipt(transaction=digest, block_number=number, gas_used=GAS_CAPS[type(call)], events=events)
+
+    def salt(self, round_number: RoundNumber) -> Salt | None:
+        """A salt that is the same whenever it is asked for; None for a reader."""
+        if self._account is None:
+            return None
+        place = self.chain_id.to_bytes(32, "big") + self.coordinator + round_number.to_bytes(32, "big")
+        return Salt(keccak256(b"memory salt" + self._account + place))
+
+    # ---------------------------------------------------------------------------------------------- moving the world
+
+    def advance(self, seconds: int) -> None:
+        """Moves the clock forward."""
+        with self._ledger.lock:
+            self._ledger.now = Timestamp(self._ledger.now + Seconds(seconds))
+
+    def set_time(self, now: Timestamp) -> None:
+        """Sets the clock, which never runs backwards."""
+        with self._ledger.lock:
+            self._ledger.now = max(now, self._ledger.now)
+
+    def mine(self, blocks: int = 1) -> None:
+        """Adds blocks without calls, for those who wait for depth."""
+        with self._ledger.lock:
+            for _ in range(blocks):
+                self._ledger.mine()
+
+    def set_registrar(self, account: Address, *, is_registrar: bool = True) -> None:
+        """Grants or takes a registrar's role, as the admin does on a real chain."""
+        with self._ledger.lock:
+            registrars = self._ledger.model.registrars
+            registrars.add(account) if is_registrar else registrars.discard(account)
+            self._ledger.mine()
+
+    def _block_hash(self, number: BlockNumber) -> bytes:
+        return keccak256(b"block" + number.to_bytes(8, "big"))
+
+
+class MemoryStore:
+    """Blocks in a dictionary, checked like in any other store."""
+
+    def __init__(self, name: str = "memory:") -> None:
+        """An empty store; `name` is what errors call it."""
+        self._name = name
+        self._blocks: dict[Cid, bytes] = {}
+        self._lock = RLock()
+
+    @property
+    def name(self) -> str:
+        """What errors call this store."""
+        return self._name
+
+    @property
+    def is_writable(self) -> bool:
+        """Always."""
+        return True
+
+    def put(self, cid: Cid, data: bytes) -> None:
+        """Keeps a block. Raises `CidMismatch`."""
+        verify(cid, data)
+        with self._lock:
+            self._blocks[cid] = bytes(data)
+
+    def get(self, cid: Cid, *, max_bytes: int = MAX_BLOCK) -> bytes:
+        """The block's bytes. Raises `BlockNotFound`, `TooLarge`."""
+        with self._lock:
+            data = self._blocks.get(cid)
+        if data is None:
+            raise BlockNotFound(f"{self._name} does not have {cid}; ask another store")
+        if len(data) > max_bytes:
+            raise TooLarge(f"{cid} has {len(data)} bytes, more than {max_bytes}; refuse it, or allow more")
+        return data
+
+    def has(self, cid: Cid) -> bool:
+        """Whether the block is here."""
+        with self._lock:
+            return cid in self._blocks
