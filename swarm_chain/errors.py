@@ -43,6 +43,20 @@ class TaskMismatch(SwarmChainError):
     """The task here is not the swarm's. The message shows the difference."""
 
 
+# ------------------------------------------------------------------------------------------------------------- building
+
+
+class CompilationFailed(SwarmChainError):
+    """The contract's sources do not compile, or not without warnings."""
+
+
+# ----------------------------------------------------------------------------------------------------------- deployment
+
+
+class DeploymentError(SwarmChainError):
+    """A deployments file or a migration cannot be used, or a deployment did not end as it should."""
+
+
 # ---------------------------------------------------------------------------------------------------------------- chain
 
 
