@@ -1,0 +1,283 @@
+"""Files as IPFS knows them: blocks of a tree whose root CID names the file.
+
+The profile is `unixfs-v1-2025`: raw leaves of 1 MiB, 1024 links a node, balanced, so that a file of one chunk is a
+raw block. The shape of a tree follows from the file's size alone; reading therefore never parses what a peer sent:
+it writes down the one node that can stand there, with the CIDs it found, and compares.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from io import BytesIO, FileIO
+from pathlib import Path
+
+from swarm_chain.core.cids import CID_BYTES, Cid, Codec, cid_from_bytes, cid_of, verify
+from swarm_chain.errors import InvalidCid, MalformedFile, TooLarge
+from swarm_chain.types import Digest
+
+CHUNK = 1024 * 1024
+WIDTH = 1024
+
+Get = Callable[[Cid], bytes]
+"""Gives the block of a CID, or raises a `StoreError`: the `get` of a store."""
+Put = Callable[[Cid, bytes], None]
+"""Keeps a block: the `put` of a store."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class File:
+    """A file's root and its bytes."""
+
+    cid: Cid
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Link:
+    """A subtree: its root, the bytes of the file under it, and the bytes of its blocks."""
+
+    cid: Cid
+    size: int
+    cumulative: int
+
+
+# -------------------------------------------------------------------------------------------------------------- writing
+
+
+class FileBuilder:
+    """Makes a file's blocks from bytes as they come, holding one chunk; `close` gives the root.
+
+    >>> builder = FileBuilder()
+    >>> builder.write(b"")
+    >>> str(builder.close().cid)
+    'bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku'
+    """
+
+    def __init__(self, put: Put | None = None) -> None:
+        self._put = put
+        self._pending = bytearray()
+        self._levels: list[list[_Link]] = [[]]
+        self._size = 0
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Adds bytes to the file; their division into calls does not matter."""
+        view = memoryview(data).cast("B")
+        self._size += len(view)
+        if self._pending:
+            room = CHUNK - len(self._pending)
+            self._pending += view[:room]
+            view = view[room:]
+            if len(self._pending) == CHUNK:
+                self._leaf(bytes(self._pending))
+                self._pending.clear()
+        whole = len(view) - len(view) % CHUNK
+        for start in range(0, whole, CHUNK):
+            self._leaf(view[start : start + CHUNK])
+        self._pending += view[whole:]
+
+    def close(self) -> File:
+        """The finished file."""
+        if self._pending or not self._size:
+            self._leaf(bytes(self._pending))
+        level = 0
+        while level + 1 < len(self._levels) or len(self._levels[level]) > 1:
+            self._raise(level)
+            level += 1
+        return File(cid=self._levels[level][0].cid, size=self._size)
+
+    def _leaf(self, data: bytes | memoryview) -> None:
+        cid = cid_of(data, Codec.RAW)
+        if self._put:
+            self._put(cid, bytes(data))
+        self._add(0, _Link(cid, len(data), len(data)))
+
+    def _add(self, level: int, link: _Link) -> None:
+        if level == len(self._levels):
+            self._levels.append([])
+        if len(self._levels[level]) == WIDTH:
+            self._raise(level)
+        self._levels[level].append(link)
+
+    def _raise(self, level: int) -> None:
+        links, self._levels[level] = self._levels[level], []
+        data = _node(links)
+        cid = cid_of(data, Codec.DAG_PB)
+        if self._put:
+            self._put(cid, data)
+        self._add(level + 1, _Link(cid, sum(k.size for k in links), len(data) + sum(k.cumulative for k in links)))
+
+
+def import_stream(stream: FileIO | BytesIO, put: Put | None = None) -> File:
+    """The file that a stream holds from here to its end; its blocks go to `put`, the root last."""
+    builder = FileBuilder(put)
+    buffer = bytearray(CHUNK)
+    while count := stream.readinto(buffer):
+        builder.write(memoryview(buffer)[:count])
+    return builder.close()
+
+
+def import_file(path: Path, put: Put | None = None) -> File:
+    """The file at a path; its blocks go to `put`, the root last. Without `put`, only its CID is computed."""
+    with path.open("rb", buffering=0) as stream:
+        return import_stream(stream, put)
+
+
+def import_bytes(data: bytes | bytearray | memoryview, put: Put | None = None) -> File:
+    """The file that bytes in memory are; its blocks go to `put`, the root last."""
+    builder = FileBuilder(put)
+    builder.write(data)
+    return builder.close()
+
+
+# -------------------------------------------------------------------------------------------------------------- reading
+
+
+def walk(get: Get, file: File) -> Iterator[tuple[Cid, bytes]]:
+    """Every block of a file, parents before children and in the file's order, each checked before it is passed on.
+
+    Raises `MalformedFile` at the first block that is not the one this profile has there for a file of `file.size`
+    bytes, and what `get` raises. A block is checked against its CID even if `get` did so.
+    """
+    yield from _walk(get, file.cid, file.size, _depth(file.size))
+
+
+def read(get: Get, file: File) -> Iterator[bytes]:
+    """A file's bytes, chunk by chunk. Raises as `walk` does."""
+    for cid, data in walk(get, file):
+        if cid.codec is Codec.RAW:
+            yield data
+
+
+def find_file(get: Get, cid: Cid, *, max_bytes: int) -> File:
+    """The file a root names, with the size that the root declares. Raises `TooLarge`, `MalformedFile`."""
+    data = get(cid)
+    verify(cid, data)
+    size = len(data) if cid.codec is Codec.RAW else _declared_size(cid, data)
+    if size > max_bytes:
+        raise TooLarge(f"the file {cid} declares {size} bytes where {max_bytes} are allowed; ask for a smaller one")
+    return File(cid=cid, size=size)
+
+
+def save(get: Get, file: File, path: Path) -> None:
+    """Writes a file to a path, which appears only when all of it was checked. Raises as `walk` does."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            for data in read(get, file):
+                stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _walk(get: Get, cid: Cid, size: int, depth: int) -> Iterator[tuple[Cid, bytes]]:
+    expected = Codec.DAG_PB if depth else Codec.RAW
+    if cid.codec is not expected:
+        raise MalformedFile(f"{cid} stands where a file of the swarm's profile has a {expected.name} block; ask again")
+    data = get(cid)
+    verify(cid, data)
+    if depth == 0 and len(data) != size:
+        raise MalformedFile(f"the chunk {cid} has {len(data)} bytes where {size} were declared; ask for another file")
+    links = _links(cid, data, size, depth) if depth else []
+    yield cid, data
+    for link in links:
+        yield from _walk(get, link.cid, link.size, depth - 1)
+
+
+def _links(cid: Cid, data: bytes, size: int, depth: int) -> list[_Link]:
+    links, position = [], 0
+    for part in _parts(size, depth):
+        cumulative = _cumulative(part, depth - 1)
+        start = position + len(_link_head(cumulative))
+        position = start + CID_BYTES + len(_link_tail(cumulative))
+        try:
+            child = cid_from_bytes(data[start : start + CID_BYTES])
+        except InvalidCid as error:
+            raise MalformedFile(f"the node {cid} links to what no file links to: {error}") from error
+        links.append(_Link(child, part, cumulative))
+    if _node(links) != data:
+        raise MalformedFile(f"the node {cid} is not the one for {size} bytes in the profile; ask for another file")
+    return links
+
+
+def _declared_size(cid: Cid, data: bytes) -> int:
+    # The node is checked in full when the file is walked; here a wrong answer only leads to that check.
+    position = 0
+    try:
+        while data[position] == 0x12:
+            length, start = _varint_at(data, position + 1)
+            position = start + length
+        _, start = _varint_at(data, position + 1)
+        if data[position] == 0x0A and data[start : start + 3] == b"\x08\x02\x18":
+            return _varint_at(data, start + 3)[0]
+    except IndexError:
+        pass
+    raise MalformedFile(f"{cid} is no file's root; ask for another CID")
+
+
+# ---------------------------------------------------------------------------------------------------------------- shape
+
+
+def _depth(size: int) -> int:
+    depth, capacity = 0, CHUNK
+    while capacity < size:
+        depth, capacity = depth + 1, capacity * WIDTH
+    return depth
+
+
+def _parts(size: int, depth: int) -> list[int]:
+    part = CHUNK * WIDTH ** (depth - 1)
+    whole, rest = divmod(size, part)
+    return [part] * whole + ([rest] if rest else [])
+
+
+@lru_cache(maxsize=1024)
+def _cumulative(size: int, depth: int) -> int:
+    if depth == 0:
+        return size
+    cid = Cid(Codec.RAW, Digest(bytes(32)))
+    links = [_Link(cid, part, _cumulative(part, depth - 1)) for part in _parts(size, depth)]
+    return len(_node(links)) + sum(link.cumulative for link in links)
+
+
+def _node(links: list[_Link]) -> bytes:
+    out = bytearray()
+    for link in links:
+        out += _link_head(link.cumulative) + bytes(link.cid) + _link_tail(link.cumulative)
+    file = b"\x08\x02\x18" + _varint(sum(link.size for link in links))
+    file += b"".join(b"\x20" + _varint(link.size) for link in links)
+    return bytes(out + b"\x0a" + _varint(len(file)) + file)
+
+
+def _link_head(cumulative: int) -> bytes:
+    return b"\x12" + _varint(2 + CID_BYTES + len(_link_tail(cumulative))) + b"\x0a\x24"
+
+
+def _link_tail(cumulative: int) -> bytes:
+    return b"\x12\x00\x18" + _varint(cumulative)
+
+
+def _varint(number: int) -> bytes:
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+def _varint_at(data: bytes, position: int) -> tuple[int, int]:
+    number = shift = 0
+    while True:
+        byte = data[position]
+        number |= (byte & 0x7F) << shift
+        position, shift = position + 1, shift + 7
+        if byte < 0x80 or shift > 63:
+            return number, position
