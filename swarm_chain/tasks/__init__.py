@@ -8,9 +8,9 @@ from typing import Any
 from swarm_chain.errors import TaskError
 from swarm_chain.tasks.base import NodeData, Split, SplitTask, Task
 from swarm_chain.tasks.digits import Digits
-from swarm_chain.tasks.hyperparameters import Hyperparameters, Value
+from swarm_chain.tasks.hyperparameters import Hyperparameters
 
-__all__ = ["Digits", "Hyperparameters", "NodeData", "Split", "SplitTask", "Task", "Value", "load_task", "task_names"]
+__all__ = ["Digits", "Hyperparameters", "NodeData", "Split", "SplitTask", "Task", "load_task", "task_names"]
 
 _SHIPPED: dict[str, type[Task]] = {task.name: task for task in (Digits,)}
 

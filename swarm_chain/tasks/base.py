@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from swarm_chain.core.documents import ShippedSource
 from swarm_chain.tasks.batches import batches, count
 from swarm_chain.tasks.hyperparameters import Hyperparameters
 
@@ -49,16 +50,20 @@ class Task(ABC):
     """
 
     name: ClassVar[str]
-    version: ClassVar[int] = 1
+    version: ClassVar[str] = "1"
     defaults: ClassVar[Hyperparameters] = Hyperparameters()
 
     def __init__(self, hyperparameters: Hyperparameters | None = None) -> None:
         self.hyperparameters = hyperparameters or self.defaults
 
+    def seeded(self, seed: int) -> Self:
+        """The same task, started from another seed."""
+        return type(self)(replace(self.hyperparameters, seed=seed))
+
     @property
-    def source(self) -> str:
-        """Name and version, as a task document names a task that ships."""
-        return f"{self.name}/{self.version}"
+    def source(self) -> ShippedSource:
+        """What a task document says of where the task comes from."""
+        return ShippedSource(name=self.name, version=self.version)
 
     @abstractmethod
     def model(self) -> Module:

@@ -7,10 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
+from swarm_chain.core.fields import Scalar
 from swarm_chain.errors import TaskError
-
-Value = int | float | str | bool
-"""What a hyper-parameter may be, so that a document can hold it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +37,7 @@ class Hyperparameters:
         self._require(self.learning_rate > 0, "learning_rate", "above 0")
         self._require(0 <= self.momentum < 1, "momentum", "at least 0 and below 1")
 
-    def document(self) -> dict[str, Value]:
+    def document(self) -> dict[str, Scalar]:
         """Names to values, as they stand in a task document."""
         return asdict(self)
 
