@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from swarm_chain import config
 from swarm_chain.config import DevnetSettings
 from swarm_chain.errors import AccountError
-from swarm_chain.types import Address, RoundNumber, Salt
+from swarm_chain.types import Address, Invitation, RoundNumber, Salt
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
@@ -31,6 +31,13 @@ LIGHT_WORK: Final = 2**12
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 _DEVELOPMENT_NAME = re.compile(r"dev(\d{1,3})")
 
+INVITATION_TYPES: Final = {
+    "Invitation": [
+        {"name": "account", "type": "address"},
+        {"name": "registrar", "type": "address"},
+        {"name": "expiry", "type": "uint64"},
+    ]
+}
 SALT_TYPES: Final = {"UpdateSalt": [{"name": "round", "type": "uint32"}]}
 
 
@@ -74,6 +81,15 @@ class Signer:
         """
         signed = self._account.sign_typed_data(dict(domain), dict(types), dict(message))
         return bytes(signed.signature)
+
+    def sign_invitation(self, invitation: Invitation, *, chain_id: int, contract: Address) -> bytes:
+        """65 bytes: a registrar's signature that lets `invitation.account` join the coordinator at `contract`."""
+        message = {
+            "account": invitation.account,
+            "registrar": invitation.registrar,
+            "expiry": invitation.expiry,
+        }
+        return self.sign_typed(coordinator_domain(chain_id, contract), INVITATION_TYPES, message)
 
     def salt(self, chain_id: int, contract: Address, round_number: RoundNumber) -> Salt:
         """What hides this account's update in that round: keccak256 of its signature over chain, contract and round.

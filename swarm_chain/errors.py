@@ -39,6 +39,30 @@ class InvitationInvalid(SwarmChainError):
     """An invitation code cannot be read, or is not for this account."""
 
 
+class InvitationTruncated(InvitationInvalid):
+    """The end of an invitation code is missing."""
+
+
+class InvitationGarbled(InvitationInvalid):
+    """An invitation code was changed on its way, or holds what no invitation does."""
+
+
+class InvitationVersionUnknown(InvitationInvalid):
+    """An invitation code of a version that this program does not read."""
+
+
+class InvitationForSomeoneElse(InvitationInvalid):
+    """An invitation names another account."""
+
+
+class InvitationExpiredOffline(InvitationInvalid):
+    """An invitation's time is over, as seen before anything was sent."""
+
+
+class InvitationForged(InvitationInvalid):
+    """An invitation was not signed by the registrar it names."""
+
+
 class TaskMismatch(SwarmChainError):
     """The task here is not the swarm's. The message shows the difference."""
 
