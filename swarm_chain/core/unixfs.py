@@ -7,8 +7,6 @@ it writes down the one node that can stand there, with the CIDs it found, and co
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,6 +14,7 @@ from io import BytesIO, FileIO
 from pathlib import Path
 
 from swarm_chain.core.cids import CID_BYTES, Cid, Codec, cid_from_bytes, cid_of, verify
+from swarm_chain.core.files import replacing
 from swarm_chain.errors import InvalidCid, MalformedFile, TooLarge
 from swarm_chain.types import Digest
 
@@ -164,17 +163,9 @@ def find_file(get: Get, cid: Cid, *, max_bytes: int) -> File:
 
 def save(get: Get, file: File, path: Path) -> None:
     """Writes a file to a path, which appears only when all of it was checked. Raises as `walk` does."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            for data in read(get, file):
-                stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as stream:
+        for data in read(get, file):
+            stream.write(data)
 
 
 def _walk(get: Get, cid: Cid, size: int, depth: int) -> Iterator[tuple[Cid, bytes]]:

@@ -1,0 +1,97 @@
+"""Merging: one set of weights from a round's updates, the same bits on every machine.
+
+A rule is a small class in a file of its own; `engine` runs it over mapped files, block by block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from swarm_chain.core.cids import Cid
+from swarm_chain.core.documents import MergeSettings, RuleChoice
+from swarm_chain.core.fields import Scalar
+from swarm_chain.core.merge.coordinate_median import CoordinateMedian
+from swarm_chain.core.merge.engine import Contribution, Merged, merge
+from swarm_chain.core.merge.mean import Mean
+from swarm_chain.core.merge.rule import Rule, load_plugin, make_rule, plugin_names, source_link
+from swarm_chain.core.merge.trimmed_mean import TrimmedMean
+from swarm_chain.core.merge.weighted_mean import WeightedMean
+from swarm_chain.core.merge.weighting import node_weights, shares_of
+from swarm_chain.errors import MergeError
+
+SHIPPED: Mapping[str, type[Rule]] = {rule.name: rule for rule in (WeightedMean, Mean, CoordinateMedian, TrimmedMean)}
+
+
+def find_rule(name: str) -> type[Rule]:
+    """The rule of that name, shipped or offered by an installed package. Raises `MergeError` if there is none."""
+    rule = SHIPPED.get(name) or load_plugin(name)
+    if rule is None:
+        raise MergeError(f"there is no merge rule {name!r}; use one of {', '.join(rule_names())}")
+    return rule
+
+
+def rule_names() -> tuple[str, ...]:
+    """The names of all rules there are, the shipped ones first."""
+    return (*SHIPPED, *sorted(set(plugin_names()) - SHIPPED.keys()))
+
+
+def parse_rule(text: str) -> Rule:
+    """The rule that a text like `trimmed_mean:f=1` names. Raises `MergeError`.
+
+    >>> parse_rule("trimmed_mean:f=1").parameters
+    {'f': 1}
+    """
+    name, _, rest = text.partition(":")
+    parameters: dict[str, Scalar] = {}
+    for part in rest.split(",") if rest else ():
+        key, equals, value = part.partition("=")
+        if not equals or key in parameters:
+            raise MergeError(f"{part!r} in the merge rule {text!r} is no new name=value; write e.g. trimmed_mean:f=1")
+        parameters[key] = _scalar(value)
+    return make_rule(find_rule(name), parameters)
+
+
+def rule_of(settings: MergeSettings) -> Rule:
+    """The rule that a task asks for. Raises `MergeError`, too where the source installed here is another."""
+    kind = find_rule(settings.rule)
+    if settings.source != rule_source(kind):
+        raise MergeError(
+            f"the merge rule {settings.rule} installed here has source {rule_source(kind)}, the task's has "
+            f"{settings.source}; install the one that the task links to"
+        )
+    return make_rule(kind, settings.parameters)
+
+
+def rule_source(kind: type[Rule]) -> Cid | None:
+    """The link a task has to a rule's source: None for a rule that ships."""
+    return None if SHIPPED.get(kind.name) is kind else source_link(kind)
+
+
+def _scalar(text: str) -> Scalar:
+    if text in ("true", "false"):
+        return text == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+__all__ = [
+    "SHIPPED",
+    "Contribution",
+    "MergeSettings",
+    "Merged",
+    "Rule",
+    "RuleChoice",
+    "find_rule",
+    "make_rule",
+    "merge",
+    "node_weights",
+    "parse_rule",
+    "rule_names",
+    "rule_of",
+    "rule_source",
+    "shares_of",
+]

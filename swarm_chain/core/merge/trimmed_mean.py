@@ -1,0 +1,33 @@
+"""The mean of the updates without the outermost, element by element (Yin et al., 2018)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from swarm_chain.core.dtypes import Float64
+from swarm_chain.core.merge.rule import Rule
+from swarm_chain.core.merge.sorting import sort_rows
+from swarm_chain.core.merge.weighted_mean import add_up
+from swarm_chain.errors import MergeError
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrimmedMean(Rule):
+    """Leaves out the `f` lowest and the `f` highest values of each element. Holds against `f` dishonest nodes."""
+
+    name: ClassVar[str] = "trimmed_mean"
+    f: int
+
+    def __post_init__(self) -> None:
+        if self.f < 0:
+            raise MergeError(f"f of the merge rule trimmed_mean is {self.f}; pass how many to leave out at each end")
+
+    @property
+    def minimum_updates(self) -> int:
+        return 2 * self.f + 1
+
+    def combine(self, updates: Float64, shares: tuple[float, ...]) -> Float64:
+        sort_rows(updates)
+        kept = updates[self.f : len(updates) - self.f]
+        return add_up(kept, (1 / len(kept),) * len(kept))

@@ -1,0 +1,63 @@
+"""A folder of whole files, so that weights from a store can be mapped into memory. All of it can be fetched again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from swarm_chain.core.cids import Cid, document_cid, verify
+from swarm_chain.core.unixfs import File, Get, import_file, save
+from swarm_chain.types import Digest
+
+
+class Spool:
+    """The `judge.Library` over a store's `get`: documents and weights fetched once, weights kept as files.
+
+    A failure is not remembered: the next call asks the store again, since a peer's blocks may have come meanwhile.
+    """
+
+    def __init__(self, folder: Path, get: Get) -> None:
+        self._folder, self._get = folder, get
+        self._documents: dict[Digest, bytes] = {}
+        self._checked: set[File] = set()
+        folder.mkdir(parents=True, exist_ok=True)
+        for leftover in self._leftovers():
+            leftover.unlink(missing_ok=True)
+
+    def document(self, digest: Digest) -> bytes:
+        """The block of a document. Raises what `get` raises, and `CidMismatch`."""
+        if digest not in self._documents:
+            data = self._get(document_cid(digest))
+            verify(document_cid(digest), data)
+            self._documents[digest] = data
+        return self._documents[digest]
+
+    def weights(self, file: File) -> Path:
+        """A local file with these bytes. Raises what `get` raises, and `MalformedFile`."""
+        path = self.path(file.cid)
+        if file in self._checked and path.exists():
+            return path
+        if not (path.exists() and import_file(path) == file):
+            save(self._get, file, path)
+        self._checked.add(file)
+        return path
+
+    def adopt(self, path: Path, file: File) -> Path:
+        """Moves a local file that has these bytes into the spool, and says where it is now."""
+        return path.replace(self.path(file.cid))
+
+    def path(self, cid: Cid) -> Path:
+        """Where a file with this root lies, or will."""
+        return self._folder / str(cid)
+
+    def keep_only(self, cids: set[Cid]) -> None:
+        """Removes the weights of all other roots."""
+        kept = {str(cid) for cid in cids}
+        for path in self._folder.iterdir():
+            if path.name not in kept:
+                path.unlink(missing_ok=True)
+        self._checked = {file for file in self._checked if file.cid in cids}
+        self._documents.clear()
+
+    def _leftovers(self) -> Iterator[Path]:
+        return self._folder.glob(".*.tmp")
