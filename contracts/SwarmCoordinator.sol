@@ -281,15 +281,17 @@ contract SwarmCoordinator is ISwarmCoordinator, AccessControl, EIP712 {
         require(_isSealed, NotSealed());
         _requireOpen(round, Phase.Revealing);
         Node storage node = _nodes[msg.sender];
-        require(node.committedRound == round, NotCommitted(round, msg.sender));
-        require(node.revealedRound != round, AlreadyRevealed(round, msg.sender));
+        (uint32 committed, uint32 revealed) = (node.committedRound, node.revealedRound);
+        require(committed == round, NotCommitted(round, msg.sender));
+        require(revealed != round, AlreadyRevealed(round, msg.sender));
         _requireUpdate(digest, samples);
         _requireCommitted(
             node.entry, keccak256(abi.encode(block.chainid, address(this), round, msg.sender, digest, samples, salt))
         );
 
+        uint32 absentAt = _round.finalized + 1 + _absenceLimit;
         node.revealedRound = round;
-        node.absentAt = _absentAfter(_absenceLimit);
+        node.absentAt = absentAt;
         uint16 reveals = ++_round.reveals;
 
         emit UpdateRevealed(round, msg.sender, digest, samples);
@@ -304,10 +306,12 @@ contract SwarmCoordinator is ISwarmCoordinator, AccessControl, EIP712 {
         require(node.revealedRound != round, AlreadyRevealed(round, msg.sender));
         _requireUpdate(digest, samples);
 
+        uint32 absentAt = _round.finalized + 1 + _absenceLimit;
         node.committedRound = round;
         node.revealedRound = round;
-        node.absentAt = _absentAfter(_absenceLimit);
-        uint16 updates = ++_round.commits;
+        node.absentAt = absentAt;
+        uint16 updates = _round.commits + 1;
+        _round.commits = updates;
         _round.reveals = updates;
 
         emit UpdateRevealed(round, msg.sender, digest, samples);
@@ -316,15 +320,14 @@ contract SwarmCoordinator is ISwarmCoordinator, AccessControl, EIP712 {
 
     /// @inheritdoc ISwarmCoordinator
     function closeRound(uint32 round) external {
-        Round storage current = _round;
-        require(round == current.number, NotCurrentRound(round, current.number));
-        Phase running = current.phase;
-        require(running != Phase.Idle, WrongPhase(round, Phase.Idle, Phase.Training));
-        require(block.timestamp >= current.deadline, DeadlineNotReached(round, current.deadline));
+        (uint32 current, uint40 deadline, Phase running) = (_round.number, _round.deadline, _round.phase);
+        require(round == current, NotCurrentRound(round, current));
+        require(running != Phase.Idle, WrongPhase(round, running, Phase.Training));
+        require(block.timestamp >= deadline, DeadlineNotReached(round, deadline));
 
         if (running == Phase.Training) _endTrainingLate(round);
-        else if (running == Phase.Revealing) _endRevealing(round, current.reveals);
-        else _abort(round, AbortReason.NoQuorum);
+        else if (running == Phase.Revealing) _endRevealingLate(round);
+        else _abortStretched(round, AbortReason.NoQuorum);
     }
 
     /// @inheritdoc ISwarmCoordinator
@@ -553,17 +556,18 @@ contract SwarmCoordinator is ISwarmCoordinator, AccessControl, EIP712 {
     }
 
     function _isExpected(Node storage node, uint32 round) private view returns (bool) {
-        return node.activeFrom <= round && round < node.activeUntil;
+        (uint32 from, uint32 until) = (node.activeFrom, node.activeUntil);
+        return from <= round && round < until;
     }
 
     // ------------------------------------------------------------------------------------------------------ phases
 
     /// @dev The round runs, is in this phase, and its deadline is ahead.
     function _requireOpen(uint32 round, Phase needed) private view {
-        Round storage current = _round;
-        require(round == current.number, NotCurrentRound(round, current.number));
-        require(current.phase == needed, WrongPhase(round, current.phase, needed));
-        require(block.timestamp < current.deadline, DeadlinePassed(round, current.deadline));
+        (uint32 current, uint40 deadline, Phase actual) = (_round.number, _round.deadline, _round.phase);
+        require(round == current, NotCurrentRound(round, current));
+        require(actual == needed, WrongPhase(round, actual, needed));
+        require(block.timestamp < deadline, DeadlinePassed(round, deadline));
     }
 
     function _requireExpected(uint32 round) private view returns (Node storage node) {
@@ -582,7 +586,7 @@ contract SwarmCoordinator is ISwarmCoordinator, AccessControl, EIP712 {
 
     /// @dev All came: where they all had to train, the slowest says how long that takes.
     function _endTrainingEarly(uint32 round, uint16 updates) private {
-        uint256 took = block.timestamp - _phaseStartedAt();
+        uint256 took = block.timestamp - (_round.deadline - _round.window);
         bool isBaseNew = _round.outcome == AbortReason.None;
         if (isBaseNew) _round.window = _trainingWindow(2 * took);
 
@@ -610,13 +614,18 @@ contract SwarmCoordinator is ISwarmCoordinator, AccessControl, EIP712 {
         emit RevealingStarted(round, commits, deadline);
     }
 
+    /// @dev Who committed are enough; so are they if all of them revealed.
     function _endRevealing(uint32 round, uint16 reveals) private {
-        if (reveals < _requiredUpdates(_round.expected)) {
-            _abort(round, AbortReason.TooFewReveals);
-        } else {
-            _round.wasSlow = _isSlow();
-            _startMerging(round, reveals);
-        }
+        if (_isSlow(_revealWindow)) _round.wasSlow = true;
+
+        _startMerging(round, reveals);
+    }
+
+    function _endRevealingLate(uint32 round) private {
+        uint16 reveals = _round.reveals;
+
+        if (reveals < _requiredUpdates(_round.expected)) _abortStretched(round, AbortReason.TooFewReveals);
+        else _endRevealing(round, reveals);
     }
 
     function _startMerging(uint32 round, uint16 updates) private {
@@ -627,10 +636,15 @@ contract SwarmCoordinator is ISwarmCoordinator, AccessControl, EIP712 {
         emit RoundClosed(round, updates, deadline);
     }
 
-    function _abort(uint32 round, AbortReason reason) private {
-        bool wasTraining = reason == AbortReason.TooFewUpdates;
+    /// @dev Who came late is given more time, up to the longest window.
+    function _abortStretched(uint32 round, AbortReason reason) private {
         bool canStretch = _stretched(_revealWindow) < _maxWindow || _stretched(_mergeWindow) < _maxWindow;
-        if (!wasTraining && canStretch) ++_round.stretch;
+        if (canStretch) ++_round.stretch;
+
+        _abort(round, reason);
+    }
+
+    function _abort(uint32 round, AbortReason reason) private {
         _round.phase = Phase.Idle;
         _round.outcome = reason;
 
@@ -638,11 +652,12 @@ contract SwarmCoordinator is ISwarmCoordinator, AccessControl, EIP712 {
     }
 
     function _finalize(uint32 round, bytes32 result, uint16 attestations) private {
-        bool wasFast = !_round.wasSlow && !_isSlow();
-        if (wasFast && _round.stretch > 0) --_round.stretch;
+        uint8 stretch = _round.stretch;
+        if (stretch > 0 && !_round.wasSlow && !_isSlow(_mergeWindow)) _round.stretch = stretch - 1;
+        uint32 finalized = _round.finalized + 1;
         _round.phase = Phase.Idle;
         _round.outcome = AbortReason.None;
-        uint32 finalized = ++_round.finalized;
+        _round.finalized = finalized;
         _results[finalized % 2] = result;
 
         emit RoundFinalized(round, result, attestations);
@@ -690,9 +705,9 @@ contract SwarmCoordinator is ISwarmCoordinator, AccessControl, EIP712 {
         return _stretched(running == Phase.Revealing ? _revealWindow : _mergeWindow);
     }
 
-    /// @dev Whether the running phase used more than half of its window.
-    function _isSlow() private view returns (bool) {
-        return 2 * (block.timestamp - _phaseStartedAt()) > _phaseWindow();
+    /// @dev Whether the running phase, of this window before stretching, used more than half of it.
+    function _isSlow(uint32 window) private view returns (bool) {
+        return 2 * block.timestamp + _stretched(window) > 2 * uint256(_round.deadline);
     }
 
     function _stretched(uint32 window) private view returns (uint256) {
