@@ -14,8 +14,13 @@ from torch.nn import Module
 from swarm_chain.errors import NotFinite, ShapeMismatch, TaskError
 from swarm_chain.types import Parameters
 
-# Numpy has no bfloat16 of its own: the bytes travel as 16-bit integers.
-_BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
+# Numpy has none of these of its own: their bytes travel as integers of the same size.
+_FOREIGN: dict[torch.dtype, np.dtype[Any]] = {
+    torch.bfloat16: np.dtype(ml_dtypes.bfloat16),
+    torch.float8_e4m3fn: np.dtype(ml_dtypes.float8_e4m3fn),
+    torch.float8_e5m2: np.dtype(ml_dtypes.float8_e5m2),
+}
+_FROM_FOREIGN = {array: tensor for tensor, array in _FOREIGN.items()}
 
 
 def parameters_of(module: Module) -> dict[str, NDArray[Any]]:
@@ -52,7 +57,7 @@ def _differences(own: Parameters, given: Parameters) -> list[str]:
 
 
 def _is_finite(array: NDArray[Any]) -> bool:
-    is_float = array.dtype == _BFLOAT16 or array.dtype.kind == "f"
+    is_float = array.dtype in _FROM_FOREIGN or array.dtype.kind == "f"
     return not is_float or bool(np.isfinite(array).all())
 
 
@@ -60,8 +65,9 @@ def _to_array(name: str, tensor: object) -> NDArray[Any]:
     if not isinstance(tensor, Tensor):
         raise TaskError(f"the model's state {name} is no tensor: keep it out of the module's state dict")
     tensor = tensor.detach().cpu()
-    if tensor.dtype == torch.bfloat16:
-        return tensor.contiguous().view(torch.int16).numpy().copy().view(_BFLOAT16)
+    if tensor.dtype in _FOREIGN:
+        carrier = {1: torch.int8, 2: torch.int16}[tensor.itemsize]
+        return tensor.contiguous().view(carrier).numpy().copy().view(_FOREIGN[tensor.dtype])
     try:
         return tensor.numpy().copy(order="C")
     except (TypeError, RuntimeError) as error:
@@ -69,6 +75,8 @@ def _to_array(name: str, tensor: object) -> NDArray[Any]:
 
 
 def _to_tensor(array: NDArray[Any]) -> Tensor:
-    if array.dtype == _BFLOAT16:
-        return torch.from_numpy(array.view(np.int16).copy()).view(torch.bfloat16)
-    return torch.from_numpy(array.copy())
+    copy = array.copy(order="C")
+    if array.dtype in _FROM_FOREIGN:
+        carrier = np.dtype(f"i{copy.itemsize}")
+        return torch.from_numpy(copy.view(carrier)).view(_FROM_FOREIGN[array.dtype])
+    return torch.from_numpy(copy)

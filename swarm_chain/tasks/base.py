@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from swarm_chain.core.documents import ShippedSource
+from swarm_chain.errors import DataError
 from swarm_chain.tasks.batches import batches, count
 from swarm_chain.tasks.hyperparameters import Hyperparameters
 
@@ -106,9 +107,11 @@ class Task(ABC):
                 on_progress(done / total)
 
     def evaluate(self, model: Module, examples: Dataset[Any]) -> dict[str, float]:
-        """The metrics of a model on examples, dropout off and nothing learnt."""
+        """The metrics of a model on examples, dropout off, nothing learnt. Raises `DataError` where there are none."""
         import torch
 
+        if count(examples) == 0:
+            raise DataError("no examples to evaluate on: hold some out")
         model.eval()
         with torch.no_grad():
             pairs = [

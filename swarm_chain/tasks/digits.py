@@ -63,6 +63,7 @@ class Digits(SplitTask):
     def split(self, nodes: int, seed: int) -> Split:
         """Disjoint, unequal parts by Dirichlet 0.5 over labels, and the fifth of all rows that is for testing."""
         owners = self._owners(nodes, seed)
+        self._require_unseen_test(owners)
         parts = tuple(_node_data(self._rows.where(owners == part)) for part in range(nodes))
         return Split(parts=parts, pooled=_node_data(self._rows.where(owners >= 0)), test=self.test)
 
@@ -93,10 +94,11 @@ class Digits(SplitTask):
         held_out = is_held_out(self._rows)
 
         def suffices(owners: NDArray[np.int64]) -> bool:
-            """Whether each node can train and judge. Test rows count for nobody: their owner -1 becomes 0, cut off."""
-            training = np.bincount(owners[~held_out] + 1, minlength=nodes + 1)[1:]
-            judging = np.bincount(owners[held_out] + 1, minlength=nodes + 1)[1:]
-            return bool(training.min() >= MIN_TRAINING_ROWS and judging.min() >= 1)
+            """Whether each node has enough to train on, no two as much, and some rows to judge by."""
+            training = np.bincount(owners[(owners >= 0) & ~held_out], minlength=nodes)
+            judging = np.bincount(owners[(owners >= 0) & held_out], minlength=nodes)
+            is_unequal = len(set(training.tolist())) == nodes
+            return bool(training.min() >= MIN_TRAINING_ROWS and judging.min() >= 1 and is_unequal)
 
         return deal_out(
             self._rows.labels,
@@ -106,6 +108,13 @@ class Digits(SplitTask):
             concentration=CONCENTRATION,
             suffices=suffices,
         )
+
+    def _require_unseen_test(self, owners: NDArray[np.int64]) -> None:
+        """Raises `DataError` where a node has a test row, or one that looks the same."""
+        test, owned = is_test(self._rows), owners >= 0
+        seen = self._rows.where(owned).contents() & self._rows.where(test).contents()
+        if (test & owned).any() or seen:
+            raise DataError("a test row is in a node's part too: install a scikit-learn whose digits are all different")
 
 
 def _node_data(rows: Rows) -> NodeData:

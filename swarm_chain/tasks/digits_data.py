@@ -38,6 +38,10 @@ class Rows:
         """The chosen rows, in their order."""
         return Rows(pixels=self.pixels[chosen], labels=self.labels[chosen])
 
+    def contents(self) -> set[bytes]:
+        """The pixels of every row, each once."""
+        return {row.tobytes() for row in self.pixels}
+
     def numbers(self, salt: bytes) -> list[int]:
         """A 64-bit number for each row that depends on its content alone, the same on every machine."""
         return [int.from_bytes(sha256(salt + row.tobytes()).digest()[:8], "big") for row in self.pixels]
@@ -138,8 +142,10 @@ def _problems(pixels: NDArray[np.generic], labels: NDArray[np.generic]) -> Itera
 
 def _first_bad_row(values: NDArray[Any], largest: int) -> int | None:
     """The first row that holds NaN, a fraction, or anything beyond 0 to `largest`."""
+    import numpy as np
+
     if values.dtype.kind not in "uif":
         return 0
-    good = (values >= 0) & (values <= largest) & (values % 1 == 0)
+    good = np.isfinite(values) & (values >= 0) & (values <= largest) & (np.trunc(values) == values)
     bad_rows = (~good.reshape(len(values), -1).all(axis=1)).nonzero()[0]
     return int(bad_rows[0]) if len(bad_rows) else None
