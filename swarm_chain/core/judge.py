@@ -221,6 +221,10 @@ class _Judge:
             return Judgement(reveal=reveal, document=update, reason=Reason.MALFORMED, detail=str(error))
         except (StoreError, TooLarge) as error:
             return Judgement(reveal=reveal, document=update, reason=Reason.UNAVAILABLE, detail=str(error))
+        # A library may know the file from another update that declared its size as it is.
+        if path.stat().st_size != update.bytes:
+            detail = f"{update.weights} has not the {update.bytes} bytes it declares"
+            return Judgement(reveal=reveal, document=update, reason=Reason.MALFORMED, detail=detail)
         reason, detail = judge_weights(path, self._specs) or (None, "")
         return Judgement(reveal=reveal, document=update, weights=path, reason=reason, detail=detail)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from swarm_chain.core.cids import Cid, document_cid, verify
-from swarm_chain.core.unixfs import File, Get, import_file, save
+from swarm_chain.core.documents import MAX_DOCUMENT
+from swarm_chain.core.unixfs import File, import_file, save
 from swarm_chain.types import Digest
 
 
@@ -16,7 +17,7 @@ class Spool:
     A failure is not remembered: the next call asks the store again, since a peer's blocks may have come meanwhile.
     """
 
-    def __init__(self, folder: Path, get: Get) -> None:
+    def __init__(self, folder: Path, get: Callable[..., bytes]) -> None:
         self._folder, self._get = folder, get
         self._documents: dict[Digest, bytes] = {}
         self._checked: set[File] = set()
@@ -27,7 +28,7 @@ class Spool:
     def document(self, digest: Digest) -> bytes:
         """The block of a document. Raises what `get` raises, and `CidMismatch`."""
         if digest not in self._documents:
-            data = self._get(document_cid(digest))
+            data = self._get(document_cid(digest), max_bytes=MAX_DOCUMENT)
             verify(document_cid(digest), data)
             self._documents[digest] = data
         return self._documents[digest]
