@@ -138,7 +138,7 @@ class Devnet:
             if not self.is_running:
                 raise self._failed_to_start()
             with suppress(ChainUnavailable):
-                self._check_chain_id(int(self.rpc("eth_chainId"), 16))
+                self._check_chain_id(int(call_rpc(self.rpc_url, "eth_chainId", timeout=1.0), 16))
                 return
             time.sleep(0.05)
         raise ChainUnavailable(f"{self.client} did not answer within {READY_TIMEOUT:.0f} s; see {self.log_path}")
