@@ -202,9 +202,7 @@ def _decide_revealing(view: ChainView, own: Situation) -> Action:
         return _wait(view, "the round is not yet deep enough in the chain")
     if not staged.is_published:
         return Publish(round=round_number)
-    return Send(
-        call=RevealUpdate(round=round_number, digest=staged.digest, samples=staged.samples, salt=staged.salt)
-    )
+    return Send(call=RevealUpdate(round=round_number, digest=staged.digest, samples=staged.samples, salt=staged.salt))
 
 
 def _decide_merging(view: ChainView, own: Situation) -> Action:

@@ -7,8 +7,10 @@ from pathlib import Path
 
 from swarm_chain.core.cids import Cid, document_cid, verify
 from swarm_chain.core.documents import MAX_DOCUMENT
+from swarm_chain.core.files import replacing
 from swarm_chain.core.unixfs import File, import_file, save
-from swarm_chain.types import Digest
+from swarm_chain.core.weights import write
+from swarm_chain.types import Digest, Parameters
 
 
 class Spool:
@@ -43,9 +45,27 @@ class Spool:
         self._checked.add(file)
         return path
 
+    @property
+    def scratch(self) -> Path:
+        """Where to write a file whose root is not known yet, before `adopt`."""
+        return self._folder / ".scratch.tmp"
+
     def adopt(self, path: Path, file: File) -> Path:
         """Moves a local file that has these bytes into the spool, and says where it is now."""
+        self._checked.add(file)
         return path.replace(self.path(file.cid))
+
+    def add(self, parameters: Parameters) -> File:
+        """The weights of some tensors, on disk when this returns."""
+        with replacing(self.scratch) as stream:
+            write(parameters, stream.write)
+        file = import_file(self.scratch)
+        self.adopt(self.scratch, file)
+        return file
+
+    def holds(self, cid: Cid) -> bool:
+        """Whether a file with this root is here."""
+        return self.path(cid).exists()
 
     def path(self, cid: Cid) -> Path:
         """Where a file with this root lies, or will."""

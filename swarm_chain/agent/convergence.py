@@ -1,0 +1,231 @@
+"""One node's part in agreeing on a round's result: fetch, verify, merge, publish the result, attest, converge."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from swarm_chain.agent.heads import Heads
+from swarm_chain.core import documents
+from swarm_chain.core.cids import Cid, document_cid
+from swarm_chain.core.documents import Reason, ResultDocument, TaskDocument
+from swarm_chain.core.judge import Base, BuiltResult, Reveal, RoundFacts, build_result, judge_updates
+from swarm_chain.core.rounds import Candidate, choose_result
+from swarm_chain.core.spool import Spool
+from swarm_chain.core.unixfs import File, import_file
+from swarm_chain.errors import Malformed, StoreError
+from swarm_chain.ports import Chain, UpdateStore
+from swarm_chain.types import (
+    ZERO_DIGEST,
+    Address,
+    ChainView,
+    Digest,
+    Event,
+    ResultAttested,
+    UpdateCommitted,
+    UpdateRevealed,
+)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Built:
+    """A result this node computed, and which nodes' bytes it did without."""
+
+    digest: Digest
+    included: int
+    unavailable: frozenset[Address]
+    document: bytes
+    weights: Cid
+
+
+class _Round:
+    """What this node knows of the running round: all of it can be had again from chain and stores."""
+
+    def __init__(self, facts: RoundFacts, base: Base) -> None:
+        self.facts = facts
+        self.base = base
+        self.missing = frozenset(reveal.node for reveal in facts.reveals)
+        self.built: dict[frozenset[Address], _Built] = {}
+        self.refused: set[Digest] = set()
+        self.mine: _Built | None = None
+
+    def result(self, digest: Digest) -> _Built | None:
+        return next((one for one in self.built.values() if one.digest == digest), None)
+
+
+class Convergence:
+    """Merges running rounds, and says which result to attest to."""
+
+    def __init__(self, *, task: TaskDocument, chain: Chain, store: UpdateStore, spool: Spool, heads: Heads) -> None:
+        self._task = task
+        self._chain = chain
+        self._store = store
+        self._spool = spool
+        self._heads = heads
+        self._round: _Round | None = None
+
+    def advance(self, view: ChainView) -> Digest | None:
+        """The result to attest to now, published and served; None to leave things as they are."""
+        events = self._chain.events(round_number=view.round.round)
+        round_ = self._enter(view, events)
+        self._fetch_missing(round_, _elapsed(view))
+        attestations = _attestations(events)
+        for digest in attestations:
+            self._reexecute(round_, digest)
+        wanted = self._choose(round_, view, attestations)
+        if wanted is not None:
+            self._publish(round_, wanted)
+        return wanted
+
+    def _choose(self, round_: _Round, view: ChainView, attestations: Counter[Digest]) -> Digest | None:
+        candidates = {one.digest: _candidate(one, attestations) for one in round_.built.values()}
+        mine = round_.mine
+        is_enough = mine is not None and view.round.reveals - len(mine.unavailable) >= _required(view)
+        return choose_result(
+            elapsed=_elapsed(view),
+            mine=candidates[mine.digest] if mine is not None and is_enough else None,
+            is_complete=mine is not None and not mine.unavailable,
+            attested=_attested(view, candidates),
+            candidates=candidates.values(),
+        )
+
+    # ------------------------------------------------------------------------------------------------------ the facts
+
+    def _enter(self, view: ChainView, events: Sequence[Event]) -> _Round:
+        """What is known of the running round, begun anew when it is another than before."""
+        if self._round is None or self._round.facts.round != view.round.round:
+            head = self._heads.head(view.round.base)
+            self._round = _Round(self._facts(view, events), Base(document=head.document, weights=head.weights))
+        return self._round
+
+    def _facts(self, view: ChainView, events: Sequence[Event]) -> RoundFacts:
+        return RoundFacts(
+            chain=self._chain.chain_id,
+            contract=self._chain.coordinator,
+            round=view.round.round,
+            base=view.round.base,
+            reveals=reveals_in(events),
+        )
+
+    # -------------------------------------------------------------------------------------------------------- results
+
+    def _fetch_missing(self, round_: _Round, elapsed: float) -> None:
+        """Builds this node's own result once all bytes are here, or when it is time to do without some."""
+        if round_.mine is not None and not round_.mine.unavailable:
+            return
+        missing = self._missing(round_)
+        if missing and elapsed < 1 / 3:
+            return
+        round_.mine = round_.built.get(missing) or self._build(round_, missing)
+
+    def _missing(self, round_: _Round) -> frozenset[Address]:
+        """The nodes whose update could not be had so far, after each was tried again."""
+        facts = replace(round_.facts, reveals=tuple(one for one in round_.facts.reveals if one.node in round_.missing))
+        judged = judge_updates(task=self._task, base=round_.base, facts=facts, library=self._spool)
+        round_.missing = frozenset(one.reveal.node for one in judged if one.reason is Reason.UNAVAILABLE)
+        return round_.missing
+
+    def _reexecute(self, round_: _Round, digest: Digest) -> None:
+        """Computes a result that somebody attests to, if its document says how and the bytes can be had."""
+        if digest in round_.refused or round_.result(digest) is not None:
+            return
+        try:
+            document = documents.read(self._store.get, digest, ResultDocument)
+        except StoreError:
+            return  # It is asked for again at the next look.
+        except Malformed as error:
+            self._refuse(round_, digest, str(error))
+            return
+        without = frozenset(one.node for one in document.excluded if one.reason is Reason.UNAVAILABLE)
+        if without in round_.built:
+            self._refuse(round_, digest, f"it should have been {document_cid(round_.built[without].digest)}")
+        elif self._missing(round_) <= without:
+            self._build(round_, without)
+
+    def _build(self, round_: _Round, without: frozenset[Address]) -> _Built:
+        result = build_result(
+            task=self._task,
+            base=round_.base,
+            facts=round_.facts,
+            library=self._spool,
+            out=self._spool.scratch,
+            withheld=without,
+        )
+        if result.document.included:
+            self._spool.adopt(result.weights, File(cid=result.document.weights, size=result.document.bytes))
+        built = _built(result)
+        round_.built[built.unavailable] = built
+        for one in result.judgements:
+            if one.reason is not None:
+                node = one.reveal.node.hex()
+                log.warning("round %d leaves out 0x%s: %s (%s)", round_.facts.round, node, one.reason, one.detail)
+        return built
+
+    def _refuse(self, round_: _Round, digest: Digest, why: str) -> None:
+        round_.refused.add(digest)
+        log.warning("round %d: the attested result %s is wrong: %s", round_.facts.round, document_cid(digest), why)
+
+    def _publish(self, round_: _Round, digest: Digest) -> None:
+        """Serves the result; what it was made from is served since it was fetched."""
+        built = round_.result(digest)
+        if built is None:
+            raise ValueError("only a result that was computed here is published")
+        import_file(self._spool.path(built.weights), self._store.put)
+        self._store.put(document_cid(digest), built.document)
+
+
+def reveals_in(events: Iterable[Event]) -> tuple[Reveal, ...]:
+    """A round's updates as its events show them; in a direct swarm submissions order them, elsewhere commits."""
+    order: dict[Address, int] = {}
+    revealed: list[UpdateRevealed] = []
+    for event in events:
+        if isinstance(event, UpdateCommitted):
+            order[event.node] = len(order)
+        elif isinstance(event, UpdateRevealed):
+            order.setdefault(event.node, len(order))
+            revealed.append(event)
+    return tuple(
+        Reveal(node=event.node, digest=event.digest, samples=event.samples, order=order[event.node])
+        for event in revealed
+    )
+
+
+def _built(result: BuiltResult) -> _Built:
+    return _Built(
+        digest=result.document.digest(),
+        included=len(result.document.included),
+        unavailable=frozenset(result.unavailable),
+        document=result.document.encode(),
+        weights=result.document.weights,
+    )
+
+
+def _attestations(events: Iterable[Event]) -> Counter[Digest]:
+    """How many nodes attest to each result now; each node's last word counts."""
+    latest = {event.node: event.result for event in events if isinstance(event, ResultAttested)}
+    return Counter(latest.values())
+
+
+def _candidate(built: _Built, attestations: Counter[Digest]) -> Candidate:
+    return Candidate(result=built.digest, included=built.included, attestations=attestations[built.digest])
+
+
+def _attested(view: ChainView, candidates: dict[Digest, Candidate]) -> Candidate | None:
+    """What this node attests to; a result it cannot compute any more counts as one without updates."""
+    attested = view.node.attested
+    if attested == ZERO_DIGEST or view.node.attested_round != view.round.round:
+        return None
+    return candidates.get(attested) or Candidate(result=attested, included=0, attestations=1)
+
+
+def _elapsed(view: ChainView) -> float:
+    window = max(view.round.deadline - view.round.phase_started_at, 1)
+    return (view.now - view.round.phase_started_at) / window
+
+
+def _required(view: ChainView) -> int:
+    return max(view.swarm.config.min_updates, view.round.quorum)
