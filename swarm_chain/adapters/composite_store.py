@@ -1,0 +1,76 @@
+"""Several stores as one: written to every writable one, read from the first that has it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from swarm_chain.core.cids import Cid, verify
+from swarm_chain.errors import BlockNotFound, ConfigurationError, CorruptedBlock, StoreError, StoreUnavailable
+from swarm_chain.ports import MAX_BLOCK, UpdateStore
+
+
+class CompositeStore:
+    """Stores in the order in which they are asked.
+
+    A read goes on to the next store where one lacks the block, holds bytes that are not it, or cannot be reached.
+    Where no store gives it, the error says whether that is so because one is corrupted, because one could not be
+    asked, or because nobody has it: these mean different things to an audit.
+    """
+
+    def __init__(self, stores: Sequence[UpdateStore]) -> None:
+        """Raises `ConfigurationError` where there is no store."""
+        if not stores:
+            raise ConfigurationError("no store is given; use --store local:PATH")
+        self.stores = tuple(stores)
+
+    @property
+    def name(self) -> str:
+        """The stores' names, separated by spaces."""
+        return " ".join(store.name for store in self.stores)
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether there is one to write to."""
+        return any(store.is_writable for store in self.stores)
+
+    def put(self, cid: Cid, data: bytes) -> None:
+        """Keeps a block in every writable store. Raises `CidMismatch`, and `StoreUnavailable` if one failed."""
+        verify(cid, data)
+        writable = [store for store in self.stores if store.is_writable]
+        if not writable:
+            raise StoreUnavailable(f"{self.name} can only be read; add a store to write to, as --store local:PATH")
+        for store in writable:
+            store.put(cid, data)
+
+    def get(self, cid: Cid, *, max_bytes: int = MAX_BLOCK) -> bytes:
+        """The block from the first store that gives it.
+
+        Raises `BlockNotFound`, or what is worse: `CorruptedBlock`, `StoreUnavailable`; at once `TooLarge`.
+        """
+        problems: list[StoreError] = []
+        for store in self.stores:
+            try:
+                return store.get(cid, max_bytes=max_bytes)
+            except StoreError as problem:
+                problems.append(problem)
+        raise _worst(problems)
+
+    def has(self, cid: Cid) -> bool:
+        """Whether a store that can be asked has the block."""
+        return any(_has(store, cid) for store in self.stores)
+
+
+def _has(store: UpdateStore, cid: Cid) -> bool:
+    try:
+        return store.has(cid)
+    except StoreUnavailable:
+        return False
+
+
+def _worst(problems: Sequence[StoreError]) -> StoreError:
+    """The one that says most: bytes that are wrong, then a store that could not be asked, then a block not there."""
+    for kind in (CorruptedBlock, StoreUnavailable, BlockNotFound):
+        for problem in problems:
+            if isinstance(problem, kind):
+                return problem
+    return problems[0]

@@ -1,0 +1,84 @@
+"""`swarm-chain devnet`: a development chain in the foreground."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from swarm_chain.cli.output import next_steps, say, show, table
+from swarm_chain.errors import ChainUnavailable, ConfigurationError
+
+if TYPE_CHECKING:
+    from swarm_chain.devnet import Devnet
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+@click.command()
+@click.option("--client", type=click.Choice(["anvil", "ganache"]), default="anvil", show_default=True, help="Program.")
+@click.option("--host", metavar="ADDRESS", help="Where it listens; 0.0.0.0 is the local network too. From anvil.toml.")
+@click.option(
+    "--port", metavar="N", type=click.IntRange(0, 65_535), help="Its port, 0 for a free one. From anvil.toml."
+)
+@click.option(
+    "--state",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder that keeps the chain between runs. By default in SWARM_CHAIN_HOME.",
+)
+@click.option("--fresh", is_flag=True, help="Forget the chain of the last run, and start a new one.")
+def devnet(client: str, host: str | None, port: int | None, state: Path | None, fresh: bool) -> None:
+    """Run a development chain until Ctrl-C.
+
+    Its accounts dev0, dev1, … have money that is worth nothing, and keys that everybody knows.
+    What happened on it is kept for the next run.
+    """
+    from swarm_chain import config
+    from swarm_chain.devnet import Devnet
+
+    folder = state or config.home() / "devnet" / client
+    if fresh:
+        _forget(folder)
+    signal.signal(signal.SIGTERM, _interrupt)
+    with Devnet.start(
+        client="ganache" if client == "ganache" else "anvil", host=host, port=port, state=folder
+    ) as chain:
+        _describe(chain, folder)
+        try:
+            status = chain.wait()
+        except KeyboardInterrupt:
+            say("\nstopping")
+            chain.stop()
+            say(f"stopped; {folder} keeps the chain")
+            return
+    raise ChainUnavailable(f"{client} ended by itself with status {status}; see {chain.log_path}")
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _forget(folder: Path) -> None:
+    """Removes what a chain wrote to the folder, and nothing that something else did."""
+    try:
+        (folder / "anvil-state.json").unlink(missing_ok=True)
+        if (folder / "ganache").exists():
+            shutil.rmtree(folder / "ganache")
+    except OSError as error:
+        raise ConfigurationError(f"{folder} cannot be emptied: {error.strerror}; remove it by hand") from error
+
+
+def _describe(chain: Devnet, folder: Path) -> None:
+    from swarm_chain.devnet import development_addresses
+
+    rows = [(f"dev{index}", address) for index, address in enumerate(development_addresses(chain.settings))]
+    show(table("account", "address", rows=rows))
+    click.echo(f"RPC URL   {chain.rpc_url}\nchain id  {chain.chain_id}\nlog       {chain.log_path}\nstate     {folder}")
+    if chain.settings.host not in LOOPBACK:
+        say(f"everybody who reaches {chain.settings.host} can use this chain and its accounts")
+    next_steps(f"swarm-chain deploy --rpc {chain.rpc_url}")
+    say("\nCtrl-C stops it")

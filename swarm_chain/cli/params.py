@@ -1,0 +1,141 @@
+"""What options and arguments take, read strictly."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal, InvalidOperation
+
+import click
+
+from swarm_chain.types import Address, Digest, Seconds
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_LONGEST = 100 * 366 * 86_400
+
+
+class AddressParam(click.ParamType[Address]):
+    """An account: `0x` and 40 hexadecimal digits; upper and lower case, where mixed, must be the checksum's."""
+
+    name = "ADDRESS"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Address:
+        """20 bytes."""
+        if isinstance(value, bytes):
+            return Address(value)
+        text = str(value)
+        if not re.fullmatch("0x[0-9a-fA-F]{40}", text):
+            self.fail(f"{text!r} is not an address: 0x and 40 hexadecimal digits.", param, ctx)
+        if not _has_good_checksum(text):
+            self.fail(f"{text} has a letter wrong: its checksum does not fit; copy it again.", param, ctx)
+        return Address(bytes.fromhex(text[2:]))
+
+
+def _has_good_checksum(text: str) -> bool:
+    from eth_utils.address import to_checksum_address
+
+    digits = text[2:]
+    return digits in (digits.lower(), digits.upper()) or to_checksum_address(text) == text
+
+
+class BytesParam(click.ParamType[bytes]):
+    """32 bytes: `0x` and 64 hexadecimal digits."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> bytes:
+        """The bytes."""
+        if isinstance(value, bytes):
+            return value
+        if not re.fullmatch("(0x)?[0-9a-fA-F]{64}", str(value)):
+            self.fail(f"{value!r} is not {self.name.lower()}: 0x and 64 hexadecimal digits.", param, ctx)
+        return bytes.fromhex(str(value).removeprefix("0x"))
+
+
+class DigestParam(click.ParamType[Digest]):
+    """A document's digest, or its CID."""
+
+    name = "DIGEST|CID"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Digest:
+        """32 bytes."""
+        from swarm_chain.core.cids import document_digest, parse_cid
+
+        if isinstance(value, bytes):
+            return Digest(value)
+        text = str(value)
+        if re.fullmatch("(0x)?[0-9a-fA-F]{64}", text):
+            return Digest(bytes.fromhex(text.removeprefix("0x")))
+        return document_digest(parse_cid(text))
+
+
+class DurationParam(click.ParamType[Seconds]):
+    """A span of time: `90`, `90s`, `15m`, `2h`, `7d`, `2w`."""
+
+    name = "DURATION"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Seconds:
+        """Seconds, at least one."""
+        if isinstance(value, int):
+            return Seconds(value)
+        match = re.fullmatch(r"(\d{1,10})([smhdw]?)", str(value))
+        seconds = int(match[1]) * _UNITS[match[2] or "s"] if match else 0
+        if not 1 <= seconds <= _LONGEST:
+            self.fail(f"{value!r} is not a span of time; write e.g. 90s, 15m, 2h or 7d.", param, ctx)
+        return Seconds(seconds)
+
+
+class EtherParam(click.ParamType[int]):
+    """An amount of ether, such as `0.5`."""
+
+    name = "ETHER"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Wei, more than none."""
+        if isinstance(value, int):
+            return value
+        try:
+            wei = Decimal(str(value)) * 10**18
+        except InvalidOperation:
+            wei = Decimal(0)
+        if not wei.is_finite() or not 0 < wei < 2**128 or wei != int(wei):
+            self.fail(f"{value!r} is not an amount of ether; write e.g. 0.5.", param, ctx)
+        return int(wei)
+
+
+class ConditionParam(click.ParamType[tuple[str, float]]):
+    """A metric and the least it must be: `accuracy>=0.95`."""
+
+    name = "METRIC>=NUMBER"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, float]:
+        """The metric's name and the number."""
+        if isinstance(value, tuple):
+            return value
+        match = re.fullmatch(r"\s*([A-Za-z_][\w.-]*)\s*>=\s*(-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)\s*", str(value))
+        if match is None:
+            self.fail(f"{value!r} is not a condition; write e.g. 'accuracy>=0.95', in quotes.", param, ctx)
+        return match[1], float(match[2])
+
+
+class SettingParam(click.ParamType[tuple[str, str]]):
+    """A name and a value: `epochs=5`."""
+
+    name = "NAME=VALUE"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        """Both as texts."""
+        if isinstance(value, tuple):
+            return value
+        name, equals, text = str(value).partition("=")
+        if not equals or not name:
+            self.fail(f"{value!r} is not a setting; write e.g. epochs=5.", param, ctx)
+        return name.strip(), text.strip()
+
+
+ADDRESS = AddressParam()
+DIGEST = DigestParam()
+DURATION = DurationParam()
+ETHER = EtherParam()
+CONDITION = ConditionParam()
+SETTING = SettingParam()

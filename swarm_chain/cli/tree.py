@@ -1,0 +1,39 @@
+"""The tree of commands. A command's module is imported when it is used, so that `--help` shows at once."""
+
+from __future__ import annotations
+
+import click
+
+from swarm_chain import __version__
+from swarm_chain.cli.program import Program
+
+COMMANDS = {
+    "demo": ("swarm_chain.cli.demo:demo", "Train a swarm on this machine, from nothing to an audited model."),
+    "devnet": ("swarm_chain.cli.devnet:devnet", "Run a development chain until Ctrl-C."),
+    "deploy": ("swarm_chain.cli.deploy:deploy", "Put a new swarm on a chain."),
+    "account": ("swarm_chain.cli.account:account", "Make, import and list accounts."),
+    "invite": ("swarm_chain.cli.invite:invite", "Make the code with which one account joins."),
+    "join": ("swarm_chain.cli.join:join", "Join a swarm with an invitation code."),
+    "agent": ("swarm_chain.cli.agent:agent", "Take part in a swarm."),
+    "status": ("swarm_chain.cli.status:status", "Show what a swarm does, and what it waits for."),
+    "audit": ("swarm_chain.cli.audit:audit", "Re-run every round from chain and stores, and say PASS or FAIL."),
+    "node": ("swarm_chain.cli.node:node", "Call the contract about a node's membership."),
+    "registrar": ("swarm_chain.cli.registrar:registrar", "Say who may invite and remove nodes."),
+    "round": ("swarm_chain.cli.round:round_", "Call the contract about a round."),
+    "migrations": ("swarm_chain.cli.migrations:migrations", "List migrations and where they were applied."),
+    "compile": ("swarm_chain.cli.compile:compile_", "Compile the contract into the artifact that ships."),
+    "cid": ("swarm_chain.cli.cid:cid", "Turn a digest into its CID, and a CID into its digest."),
+}
+"""Where each command lives, and the line that the list of commands shows for it."""
+
+
+@click.group(cls=Program, lazy=COMMANDS)
+@click.version_option(__version__, prog_name="swarm-chain")
+def cli() -> None:
+    """Train one model together, without a server and without showing each other your data.
+
+    To see it work: swarm-chain demo. By hand: devnet, deploy, account new, invite, join, agent run, status, audit.
+    """
+
+
+__all__ = ["COMMANDS", "cli"]

@@ -1,0 +1,379 @@
+"""What a swarm does now and what it waits for, read from its chain and stores; for people and for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from swarm_chain.core import documents
+from swarm_chain.core.cids import document_cid
+from swarm_chain.core.documents import ResultDocument, UpdateDocument
+from swarm_chain.errors import Malformed, StoreError
+from swarm_chain.ports import Chain, UpdateStore
+from swarm_chain.types import (
+    AbortReason,
+    Address,
+    ChainView,
+    Digest,
+    Event,
+    Metrics,
+    NodeAnnounced,
+    NodeInfo,
+    NodeRegistered,
+    NodeStatus,
+    Phase,
+    ResultAttested,
+    RoundAborted,
+    RoundFinalized,
+    RoundNumber,
+    UpdateRevealed,
+)
+
+REPEATED = 2
+"""Rounds in a row without a result after which the nodes that stay away are named."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LastUpdate:
+    """A node's newest update. `problem` says why there are no metrics, where no store gives the document."""
+
+    round: RoundNumber
+    digest: Digest
+    samples: int
+    base_metrics: Metrics
+    local_metrics: Metrics
+    problem: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NodeState:
+    """One node. `has_done` is what it did in the running or last round: committed, revealed, attested."""
+
+    address: Address
+    label: str
+    info: NodeInfo
+    is_expected: bool
+    has_done: tuple[str, ...]
+    stores: tuple[str, ...]
+    last_update: LastUpdate | None
+
+    @property
+    def status(self) -> str:
+        """In a word: active, suspended, suspended_by_registrar, removed; or absent."""
+        if self.info.is_absent and self.info.status == NodeStatus.ACTIVE:
+            return "absent"
+        return self.info.status.name.lower()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Waiting:
+    """What would move the phase on before its deadline: these nodes' commits, reveals or attestations."""
+
+    act: str
+    nodes: tuple[Address, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SwarmStatus:
+    """A swarm at one block. `head_round` is None where no store has the head's document."""
+
+    chain_id: int
+    coordinator: Address
+    view: ChainView
+    head_round: RoundNumber | None
+    nodes: tuple[NodeState, ...]
+    waiting: Waiting | None
+    advice: tuple[str, ...]
+
+    @property
+    def seconds_left(self) -> int | None:
+        """To the phase's deadline, on the chain's clock; negative once it waits to be closed. None when idle."""
+        current = self.view.round
+        return None if current.phase == Phase.IDLE else current.deadline - self.view.now
+
+    def label_of(self, address: Address) -> str:
+        """What people call a node: its label, or its address where it has none."""
+        return next((node.label for node in self.nodes if node.address == address and node.label), _hex(address))
+
+
+def read_status(chain: Chain, store: UpdateStore | None = None) -> SwarmStatus:
+    """The swarm's state, with updates' metrics where a store is given. Raises what a chain does."""
+    view = chain.look()
+    events = chain.events(to_block=view.block_number)
+    nodes = tuple(_nodes(chain, store, view, events))
+    return SwarmStatus(
+        chain_id=chain.chain_id,
+        coordinator=chain.coordinator,
+        view=view,
+        head_round=_head_round(store, events, view.swarm.head),
+        nodes=nodes,
+        waiting=_waiting(view, nodes),
+        advice=tuple(_advice(view, nodes, events)),
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------------- nodes
+
+
+def _nodes(chain: Chain, store: UpdateStore | None, view: ChainView, events: Sequence[Event]) -> Iterable[NodeState]:
+    labels = {event.node: event.label for event in events if isinstance(event, NodeRegistered)}
+    stores = {event.node: event.stores for event in events if isinstance(event, NodeAnnounced)}
+    reveals = {event.node: event for event in events if isinstance(event, UpdateRevealed)}
+    for address, label in labels.items():
+        info = chain.node_info(address)
+        if info.status == NodeStatus.REMOVED and not info.is_expected_in(view.round.round):
+            continue
+        yield NodeState(
+            address=address,
+            label=label,
+            info=info,
+            is_expected=view.round.round > 0 and info.is_expected_in(view.round.round),
+            has_done=tuple(_has_done(info, view)),
+            stores=tuple(stores.get(address, b"").decode("utf-8", "replace").split()),
+            last_update=_last_update(store, reveals.get(address)),
+        )
+
+
+def _has_done(info: NodeInfo, view: ChainView) -> Iterable[str]:
+    current = view.round.round
+    if current == 0:
+        return
+    if view.swarm.config.is_sealed and info.committed_round == current:
+        yield "committed"
+    if info.revealed_round == current:
+        yield "revealed" if view.swarm.config.is_sealed else "submitted"
+    if info.attested_round == current:
+        yield "attested"
+
+
+def _last_update(store: UpdateStore | None, reveal: UpdateRevealed | None) -> LastUpdate | None:
+    if reveal is None:
+        return None
+    document, problem = _update_document(store, reveal)
+    return LastUpdate(
+        round=reveal.round,
+        digest=reveal.digest,
+        samples=reveal.samples,
+        base_metrics=document.base_metrics if document else {},
+        local_metrics=document.local_metrics if document else {},
+        problem=problem,
+    )
+
+
+def _update_document(store: UpdateStore | None, reveal: UpdateRevealed) -> tuple[UpdateDocument | None, str | None]:
+    if store is None:
+        return None, "no store was given"
+    try:
+        return documents.read(store.get, reveal.digest, UpdateDocument), None
+    except (StoreError, Malformed) as error:
+        return None, str(error)
+
+
+def _head_round(store: UpdateStore | None, events: Sequence[Event], head: Digest) -> RoundNumber | None:
+    """The round whose result is the head; 0 for the genesis."""
+    finalized = [event for event in events if isinstance(event, RoundFinalized)]
+    if finalized:
+        return finalized[-1].round if finalized[-1].result == head else None
+    if store is None:
+        return RoundNumber(0)
+    try:
+        return documents.read(store.get, head, ResultDocument).round
+    except (StoreError, Malformed):
+        return None
+
+
+# -------------------------------------------------------------------------------------------------------------- waiting
+
+
+def _waiting(view: ChainView, nodes: Sequence[NodeState]) -> Waiting | None:
+    current, is_sealed = view.round, view.swarm.config.is_sealed
+    match current.phase:
+        case Phase.TRAINING:
+            act = "commit" if is_sealed else "submit"
+            missing = [one for one in nodes if one.is_expected and one.info.committed_round != current.round]
+        case Phase.REVEALING:
+            act = "reveal"
+            missing = [
+                one
+                for one in nodes
+                if one.info.committed_round == current.round and one.info.revealed_round != current.round
+            ]
+        case Phase.MERGING:
+            act = "attest"
+            missing = [
+                one
+                for one in nodes
+                if one.info.revealed_round == current.round and one.info.attested_round != current.round
+            ]
+        case _:
+            return None
+    return Waiting(act=act, nodes=tuple(one.address for one in missing))
+
+
+# --------------------------------------------------------------------------------------------------------------- advice
+
+
+def _advice(view: ChainView, nodes: Sequence[NodeState], events: Sequence[Event]) -> Iterable[str]:
+    """What a person can do where the swarm does not get on by itself."""
+    if view.round.phase != Phase.IDLE and view.now >= view.round.deadline:
+        yield "the deadline has passed: running agents close the phase, and so does anyone's `swarm-chain round close`"
+    if view.round.phase == Phase.IDLE and view.swarm.active_nodes < view.swarm.required_updates:
+        yield from _advise_too_few(view, nodes)
+    aborted = _aborted_in_a_row(events)
+    if len(aborted) >= REPEATED:
+        yield _advise_aborted(view, nodes, events, aborted)
+
+
+def _advise_too_few(view: ChainView, nodes: Sequence[NodeState]) -> Iterable[str]:
+    yield (
+        f"no round can open: {view.swarm.active_nodes} nodes are active and {view.swarm.required_updates} are needed; "
+        "invite nodes with `swarm-chain invite ADDRESS`"
+    )
+    if suspended := [node for node in nodes if node.info.status == NodeStatus.SUSPENDED]:
+        yield f"suspended, until their agents run again or they call `swarm-chain node resume`: {_names(suspended)}"
+    if barred := [node for node in nodes if node.info.status == NodeStatus.SUSPENDED_BY_REGISTRAR]:
+        yield f"suspended by a registrar, whose action is what helps (`swarm-chain node lift NODE`): {_names(barred)}"
+
+
+def _advise_aborted(
+    view: ChainView, nodes: Sequence[NodeState], events: Sequence[Event], aborted: Sequence[RoundAborted]
+) -> str:
+    """Names who stays away while rounds end without a result: the contract never counts these as absent."""
+    what = f"rounds {aborted[0].round} to {aborted[-1].round} ended without a result"
+    away = [node for node in nodes if _was_expected(node, aborted[0]) and not _finished_any(node, aborted, events)]
+    if not away:
+        return f"{what}, and no node stayed away from all of them: their agents' logs say why"
+    left = view.swarm.active_nodes - len(away)
+    needed = max(view.swarm.config.min_updates, required_quorum(left, view.swarm.config.quorum_bps))
+    help_ = "a registrar's action is what helps (`swarm-chain node suspend NODE`, or `node remove NODE`)"
+    if left < needed:
+        help_ = f"a registrar must invite more nodes, or these come back: without them {left} of {needed} are left"
+    return f"{what}, and nobody becomes absent while none is finalised; {help_}; who stayed away: {_names(away)}"
+
+
+def _aborted_in_a_row(events: Sequence[Event]) -> Sequence[RoundAborted]:
+    """The last rounds that ended, back to the last finalised one."""
+    aborted: list[RoundAborted] = []
+    for event in events:
+        if isinstance(event, RoundFinalized):
+            aborted.clear()
+        elif isinstance(event, RoundAborted):
+            aborted.append(event)
+    return aborted
+
+
+def _was_expected(node: NodeState, first: RoundAborted) -> bool:
+    """Whether an active node was so already when the rounds began to abort."""
+    return node.info.status == NodeStatus.ACTIVE and node.info.active_from <= first.round
+
+
+def _finished_any(node: NodeState, aborted: Sequence[RoundAborted], events: Sequence[Event]) -> bool:
+    """Whether it did its last act in one of the rounds: attested where that was lacking, else revealed."""
+    lacked = {event.round: event.reason for event in aborted}
+    return any(
+        event.node == node.address
+        and event.round in lacked
+        and isinstance(event, ResultAttested if lacked[event.round] == AbortReason.NO_QUORUM else UpdateRevealed)
+        for event in events
+        if isinstance(event, UpdateRevealed | ResultAttested)
+    )
+
+
+def required_quorum(expected: int, quorum_bps: int) -> int:
+    """Equal attestations that finalise a round of so many nodes: `ceil(expected * quorumBps / 10000)`."""
+    return -(-expected * quorum_bps // 10_000)
+
+
+def _names(nodes: Sequence[NodeState]) -> str:
+    return ", ".join(f"{node.label} ({_hex(node.address)})" if node.label else _hex(node.address) for node in nodes)
+
+
+def _hex(data: bytes) -> str:
+    return "0x" + data.hex()
+
+
+# ----------------------------------------------------------------------------------------------------------------- JSON
+
+
+def document_of(status: SwarmStatus) -> Mapping[str, Any]:
+    """The status for programs, as `schemas/status.schema.json` describes it."""
+    swarm = status.view.swarm
+    return {
+        "chain_id": status.chain_id,
+        "contract": _hex(status.coordinator),
+        "block_number": status.view.block_number,
+        "block_hash": _hex(status.view.block_hash),
+        "now": status.view.now,
+        "head": {
+            "digest": _hex(swarm.head),
+            "cid": str(document_cid(swarm.head)),
+            "round": status.head_round,
+        },
+        "task": {"digest": _hex(swarm.config.task_digest), "cid": str(document_cid(swarm.config.task_digest))},
+        "configuration": _configuration(status),
+        "finalized_rounds": swarm.finalized_rounds,
+        "active_nodes": swarm.active_nodes,
+        "required_updates": swarm.required_updates,
+        "round": _round(status),
+        "nodes": [_node(node) for node in status.nodes],
+        "advice": list(status.advice),
+    }
+
+
+def _configuration(status: SwarmStatus) -> Mapping[str, Any]:
+    config = status.view.swarm.config
+    return {
+        "sealed": config.is_sealed,
+        "quorum_bps": config.quorum_bps,
+        "min_updates": config.min_updates,
+        "initial_window": config.initial_window,
+        "min_window": config.min_window,
+        "max_window": config.max_window,
+        "reveal_window": config.reveal_window,
+        "merge_window": config.merge_window,
+        "absence_limit": config.absence_limit,
+        "open_registration": config.open_registration,
+        "admin": _hex(config.admin),
+    }
+
+
+def _round(status: SwarmStatus) -> Mapping[str, Any]:
+    current, waiting = status.view.round, status.waiting
+    return {
+        "number": current.round,
+        "phase": current.phase.name.lower(),
+        "abort_reason": None if current.abort_reason == AbortReason.NONE else current.abort_reason.name.lower(),
+        "base": _hex(current.base),
+        "deadline": current.deadline if current.phase != Phase.IDLE else None,
+        "seconds_left": status.seconds_left,
+        "expected": current.expected,
+        "quorum": current.quorum,
+        "commits": current.commits,
+        "reveals": current.reveals,
+        "leading": _hex(current.leading) if any(current.leading) else None,
+        "leading_attestations": current.leading_attestations,
+        "waiting_for": waiting and {"act": waiting.act, "nodes": [_hex(node) for node in waiting.nodes]},
+    }
+
+
+def _node(node: NodeState) -> Mapping[str, Any]:
+    update = node.last_update
+    return {
+        "address": _hex(node.address),
+        "label": node.label,
+        "status": node.info.status.name.lower(),
+        "absent": node.info.is_absent,
+        "expected": node.is_expected,
+        "done": list(node.has_done),
+        "stores": list(node.stores),
+        "last_update": update
+        and {
+            "round": update.round,
+            "digest": _hex(update.digest),
+            "samples": update.samples,
+            "base_metrics": dict(update.base_metrics),
+            "local_metrics": dict(update.local_metrics),
+            "problem": update.problem,
+        },
+    }
