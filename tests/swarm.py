@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from swarm_chain.adapters.memory import MemoryChain, MemoryStore
 from swarm_chain.agent.activity import Activity
@@ -17,14 +19,23 @@ from swarm_chain.agent.convergence import Convergence
 from swarm_chain.agent.heads import Heads
 from swarm_chain.agent.journal import Journal
 from swarm_chain.core import unixfs, weights
-from swarm_chain.core.cids import Cid, document_cid
-from swarm_chain.core.documents import MergeSettings, ShippedSource, TaskDocument, UpdateSettings, genesis
+from swarm_chain.core.cids import Cid
+from swarm_chain.core.documents import (
+    MergeSettings,
+    ResultDocument,
+    ShippedSource,
+    TaskDocument,
+    UpdateSettings,
+    genesis,
+    read,
+)
 from swarm_chain.core.spool import Spool
 from swarm_chain.errors import BlockNotFound
 from swarm_chain.ports import MAX_BLOCK, Chain, Progress, UpdateStore
 from swarm_chain.types import (
     AddNode,
     Address,
+    Digest,
     Metrics,
     Parameters,
     RoundNumber,
@@ -35,16 +46,15 @@ from swarm_chain.types import (
 )
 
 ADMIN = Address(b"\xad" * 20)
+Array = NDArray[Any]
 
 
 class Fault(Enum):
     """Ways in which a node misbehaves."""
 
-    NONE = auto()
     SILENT = auto()
-    NOT_FINITE = auto()
     WRONG_SHAPE = auto()
-    MISSING_BLOCKS = auto()
+    NOT_FINITE = auto()
     COPIED = auto()
 
 
@@ -74,22 +84,23 @@ class CountingTrainer:
         return {"sum": float(sum(np.asarray(array, np.float64).sum() for array in parameters.values()))}
 
 
-class WrongShapeTrainer(CountingTrainer):
+class FaultyTrainer(CountingTrainer):
+    """A trainer whose node is broken, or lies."""
+
+    def __init__(self, step: float, samples: int, fault: Fault) -> None:
+        super().__init__(step, samples)
+        self.fault = fault
+
     def train(self, base: Parameters, *, round_number: RoundNumber, on_progress: Progress) -> TrainingOutcome:
         outcome = super().train(base, round_number=round_number, on_progress=on_progress)
-        wrong = {name: np.zeros((7,), np.float32) for name in outcome.parameters}
-        return TrainingOutcome(
-            parameters=wrong, samples=outcome.samples, base_metrics=outcome.base_metrics, local_metrics={}
-        )
+        return replace(outcome, parameters={name: self._spoil(array) for name, array in outcome.parameters.items()})
 
-
-class NotFiniteTrainer(CountingTrainer):
-    def train(self, base: Parameters, *, round_number: RoundNumber, on_progress: Progress) -> TrainingOutcome:
-        outcome = super().train(base, round_number=round_number, on_progress=on_progress)
-        wrong = {name: np.full_like(array, np.nan) for name, array in outcome.parameters.items()}
-        return TrainingOutcome(
-            parameters=wrong, samples=outcome.samples, base_metrics=outcome.base_metrics, local_metrics={}
-        )
+    def _spoil(self, array: Array) -> Array:
+        if self.fault is Fault.WRONG_SHAPE:
+            return np.zeros(7, array.dtype)
+        if self.fault is Fault.NOT_FINITE:
+            return np.full_like(array, np.nan)
+        return array
 
 
 class PartialStore:
@@ -135,12 +146,10 @@ class Node:
     activities: list[Activity] = field(default_factory=list)
 
 
-def swarm_config(task: TaskDocument, genesis_digest: bytes, *, is_sealed: bool = True) -> SwarmConfig:
-    from swarm_chain.types import Digest
-
+def swarm_config(task: TaskDocument, genesis_digest: Digest, *, is_sealed: bool) -> SwarmConfig:
     return SwarmConfig(
         task_digest=task.digest(),
-        genesis_digest=Digest(genesis_digest),
+        genesis_digest=genesis_digest,
         is_sealed=is_sealed,
         quorum_bps=5001,
         min_updates=2,
@@ -158,11 +167,14 @@ def swarm_config(task: TaskDocument, genesis_digest: bytes, *, is_sealed: bool =
 class Swarm:
     """Nodes that are stepped by hand, one after another, on a clock that only the test moves."""
 
-    def __init__(self, folder: Path, *, nodes: int = 4, is_sealed: bool = True, rule: str = "mean") -> None:
+    def __init__(
+        self, folder: Path, *, nodes: int = 4, is_sealed: bool = True, faults: Mapping[int, Fault] | None = None
+    ) -> None:
         self.folder = folder
+        self.faults = dict(faults or {})
         self.shared = MemoryStore()
         parameters = {"a": np.zeros((2, 3), np.float32), "b": np.zeros((), np.float32)}
-        self.task = task_of(parameters, rule)
+        self.task = task_of(parameters)
         file = unixfs.import_bytes(weights.encode(parameters), self.shared.put)
         result = genesis(self.task, weights=file.cid, size=file.size)
         for document in (self.task, result):
@@ -173,8 +185,14 @@ class Swarm:
     def join(self, index: int, trainer: CountingTrainer | None = None, policy: Policy | None = None) -> Node:
         account = Address(bytes([index + 1]) * 20)
         self.chain.as_account(ADMIN).send(AddNode(node=account, label=f"node {index}"))
-        trainer = trainer or CountingTrainer(step=10.0**index, samples=10 * (index + 1))
+        trainer = trainer or self._trainer(index)
         return self.start(account, trainer, self.folder / str(index), policy)
+
+    def _trainer(self, index: int) -> CountingTrainer:
+        """Node 3 moves parameters by 1,000 on 40 samples; one that copies moves them like node 0."""
+        fault = self.faults.get(index)
+        step, samples = 10.0 ** (0 if fault is Fault.COPIED else index), 10 * (index + 1)
+        return CountingTrainer(step, samples) if fault is None else FaultyTrainer(step, samples, fault)
 
     def start(self, account: Address, trainer: CountingTrainer, folder: Path, policy: Policy | None = None) -> Node:
         """A node's agent over its folder: as after a start, or a kill and a start."""
@@ -193,33 +211,44 @@ class Swarm:
         self.nodes[self.nodes.index(node)] = again
         return again
 
-    def run(self, *, rounds: int, without: Mapping[int, Fault] | None = None, steps: int = 400) -> None:
-        """Steps every node in turn until so many rounds are finalised, a second of the clock each time round."""
+    def run(self, *, rounds: int, steps: int = 1000) -> None:
+        """Turns until so many rounds are finalised."""
+        self.run_until(lambda: self.chain.look().swarm.finalized_rounds >= rounds, steps=steps)
+
+    def run_until(self, is_done: Callable[[], bool], *, steps: int = 1000) -> None:
+        """Turns until something is so, looked at after every step of a node."""
         for _ in range(steps):
-            if self.chain.look().swarm.finalized_rounds >= rounds:
-                return
-            for index, node in enumerate(self.nodes):
-                if index not in (without or {}):
-                    node.agent.step()
+            for node in self.awake():
+                if is_done():
+                    return
+                node.agent.step()
             self.chain.advance(1)
-        raise AssertionError(f"not finished after {steps} steps: {self.chain.look().round}")
+        raise AssertionError(f"not finished after {steps} turns: {self.chain.look().round}")
 
-    def head(self) -> tuple[object, Parameters]:
-        """The head's document and tensors, as any stranger reads them."""
-        from swarm_chain.core.documents import ResultDocument, read
+    def awake(self) -> list[Node]:
+        """The nodes that are not silent."""
+        return [node for index, node in enumerate(self.nodes) if self.faults.get(index) is not Fault.SILENT]
 
-        document = read(self.shared.get, self.chain.look().swarm.head, ResultDocument)
+    def head(self) -> ResultDocument:
+        """The head's document, as any stranger reads it."""
+        return read(self.shared.get, self.chain.look().swarm.head, ResultDocument)
+
+    def head_value(self) -> float:
+        """The number that all of the head's parameters have: nodes add to it what is theirs."""
+        document = self.head()
         data = b"".join(unixfs.read(self.shared.get, unixfs.File(cid=document.weights, size=document.bytes)))
-        return document, weights.decode(data)
+        values = {float(value) for array in weights.decode(data).values() for value in array.reshape(-1)}
+        (value,) = values
+        return value
 
 
-def task_of(parameters: Parameters, rule: str) -> TaskDocument:
+def task_of(parameters: Parameters) -> TaskDocument:
     return TaskDocument(
         name="counting",
         source=ShippedSource(name="counting", version="1"),
         model=weights.model_digest(weights.specs_of(parameters)),
         training={"epochs": 1},
-        merge=MergeSettings(rule=rule),
+        merge=MergeSettings(rule="mean"),
         update=UpdateSettings(max_bytes=1 << 20),
     )
 
@@ -250,6 +279,3 @@ def wire(
         on_activity=activities.append,
         sleep=lambda _: None,
     )
-
-
-__all__ = ["ADMIN", "CountingTrainer", "Fault", "NotFiniteTrainer", "Swarm", "WrongShapeTrainer", "document_cid"]

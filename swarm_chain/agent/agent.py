@@ -107,7 +107,7 @@ class Agent:
         self._shown = Activity(does="starting", round=0)
         self._is_stopping = False
         self._idle: tuple[RoundNumber, Timestamp] | None = None
-        self._absent: tuple[RoundNumber, tuple[Address, ...]] = (RoundNumber(-1), ())
+        self._absent: tuple[tuple[int, int], tuple[Address, ...]] = ((0, 0), ())
         self._sits_out: RoundNumber | None = None
         self._head_metrics: tuple[Digest, Metrics] | None = None
         self._failures = 0
@@ -122,29 +122,31 @@ class Agent:
         """Takes part until the policy ends it or `stop` is called, then suspends its own node."""
         try:
             while not self._is_stopping:
-                self._sleep(self._try_step())
+                self._sleep(self.step())
         finally:
             self._leave()
 
     def step(self) -> float:
-        """Looks, decides, acts once. Returns the seconds until it wants to look again."""
-        view = self._chain.look()
-        if self._is_done(view):
-            self._is_stopping = True
-            return 0.0
-        self._check_commitment(view)
-        return self._perform(decide(view, self._situation(view)), view)
+        """Looks, decides, acts once. Returns the seconds until it wants to look again.
 
-    def _try_step(self) -> float:
-        """One step; an error that may pass is shown, and tried again later and later."""
+        An error of the chain or of a store is shown, and tried again later and later; others are raised.
+        """
         try:
-            wait = self.step()
+            wait = self._act()
         except Stopped:
             return 0.0
         except (ChainError, StoreError) as error:
             return self._trouble(error)
         self._failures = 0
         return wait
+
+    def _act(self) -> float:
+        view = self._chain.look()
+        if self._is_done(view):
+            self._is_stopping = True
+            return 0.0
+        self._check_commitment(view)
+        return self._perform(decide(view, self._situation(view)), view)
 
     def _trouble(self, error: SwarmChainError) -> float:
         self._failures += 1
@@ -220,11 +222,12 @@ class Agent:
         return self._idle[1]
 
     def _absent_nodes(self, view: ChainView) -> tuple[Address, ...]:
-        """The other nodes that anyone may suspend; looked for once a round, when it is over."""
+        """The other nodes that anyone may suspend; looked for when a round is over, and when one was suspended."""
         if view.round.phase != Phase.IDLE:
             return ()
-        if self._absent[0] != view.round.round:
-            self._absent = view.round.round, tuple(self._find_absent())
+        seen = view.round.round, view.swarm.active_nodes
+        if self._absent[0] != seen:
+            self._absent = seen, tuple(self._find_absent())
         return self._absent[1]
 
     def _find_absent(self) -> Sequence[Address]:
@@ -341,8 +344,6 @@ class Agent:
     def _send(self, call: Call, view: ChainView) -> None:
         self._announce(_DOING[call.function], view.round.round)
         self._chain.send(call)
-        if isinstance(call, Suspend):
-            self._absent = RoundNumber(-1), ()
 
     def _pause(self, view: ChainView, until: Timestamp | None) -> float:
         """Seconds to the next look: the poll interval, or less when something is due before."""
