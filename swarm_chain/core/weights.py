@@ -233,11 +233,11 @@ def check_finite(weights: WeightsFile) -> None:
 
 def is_finite(array: Array, dtype: str) -> bool:
     """Whether no element is NaN or infinite; true for integers and booleans."""
-    kind = DTYPES[dtype]
-    if kind.not_finite is None:
+    mask = DTYPES[dtype].not_finite
+    if mask is None:
         return True
-    bits = array.view(kind.bits)
-    return not bool(((bits & kind.not_finite) == kind.not_finite).any())
+    bits = array.view(DTYPES[dtype].bits)
+    return not bool(((bits & mask) == mask).any())
 
 
 def blocks(count: int, size: int = _BLOCK) -> Iterator[tuple[int, int]]:
