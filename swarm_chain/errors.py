@@ -104,6 +104,10 @@ class EndpointsDisagree(ChainError):
     """Two endpoints tell different stories about the same block."""
 
 
+class InvalidAnswer(ChainError):
+    """An endpoint's answer is not what was asked for, or cannot be true."""
+
+
 class InsufficientFunds(ChainError):
     """The account cannot pay for its transaction."""
 
