@@ -278,4 +278,5 @@ def wire(
         policy=policy,
         on_activity=activities.append,
         sleep=lambda _: None,
+        clock=lambda: float(chain.look().now),
     )

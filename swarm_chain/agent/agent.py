@@ -91,6 +91,7 @@ class Agent:
         policy: Policy,
         on_activity: OnActivity,
         sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if chain.account is None:
             raise ValueError("an agent acts for an account")
@@ -104,9 +105,10 @@ class Agent:
         self._policy = policy
         self._on_activity = on_activity
         self._sleep = sleep
+        self._clock = clock
         self._shown = Activity(does="starting", round=0)
         self._is_stopping = False
-        self._idle: tuple[RoundNumber, Timestamp] | None = None
+        self._due: tuple[tuple[RoundNumber, Phase] | None, float] | None = None
         self._absent: tuple[tuple[int, int], tuple[Address, ...]] = ((0, 0), ())
         self._sits_out: RoundNumber | None = None
         self._head_metrics: tuple[Digest, Metrics] | None = None
@@ -179,7 +181,7 @@ class Agent:
             is_willing=self._is_willing(view),
             is_deep=self._is_deep(view),
             sits_out=self._sits_out,
-            idle_since=self._idle_since(view),
+            waited=self._waited(view),
             absent=self._absent_nodes(view),
             spread=self._policy.spread,
         )
@@ -213,13 +215,13 @@ class Agent:
         deep = self._chain.look(depth=self._policy.confirmations).round
         return deep.round == view.round.round and deep.phase == view.round.phase
 
-    def _idle_since(self, view: ChainView) -> Timestamp:
-        if view.round.phase != Phase.IDLE:
-            self._idle = None
-            return view.now
-        if self._idle is None or self._idle[0] != view.round.round:
-            self._idle = view.round.round, view.now
-        return self._idle[1]
+    def _waited(self, view: ChainView) -> float:
+        """Seconds since this node first saw what it sees now: the swarm idle, or a deadline passed."""
+        is_due = view.round.phase == Phase.IDLE or view.now >= view.round.deadline
+        seen = (view.round.round, view.round.phase) if is_due else None
+        if self._due is None or self._due[0] != seen:
+            self._due = seen, self._clock()
+        return self._clock() - self._due[1]
 
     def _absent_nodes(self, view: ChainView) -> tuple[Address, ...]:
         """The other nodes that anyone may suspend; looked for when a round is over, and when one was suspended."""
@@ -309,7 +311,7 @@ class Agent:
     def _watch_training(self, action: Train) -> Callable[[float], None]:
         """Shows progress, and gives a training up that is no longer wanted."""
         shown = 0.0
-        looked = time.monotonic()
+        looked = self._clock()
 
         def on_progress(done: float) -> None:
             nonlocal shown, looked
@@ -318,8 +320,8 @@ class Agent:
             if done - shown >= 0.05:
                 shown = done
                 self._show(replace(self._shown, progress=done))
-            if time.monotonic() - looked > max(5.0, self._policy.poll):
-                looked = time.monotonic()
+            if self._clock() - looked > max(5.0, self._policy.poll):
+                looked = self._clock()
                 self._require_wanted(action.base)
 
         return on_progress

@@ -15,8 +15,8 @@ from swarm_chain.types import (
     Call,
     ChainView,
     CloseRound,
-    CommitUpdate,
     Commitment,
+    CommitUpdate,
     Digest,
     NodeStatus,
     OpenRound,
@@ -109,7 +109,7 @@ class Situation:
 
     `is_willing`: whether it will contribute to rounds now (it has data, and is not ending).
     `is_deep`: whether the phase it sees is as deep in the chain as its confirmations ask.
-    `idle_since`: when this node first saw the swarm idle in this round, on the chain's clock.
+    `waited`: seconds since it first saw the swarm idle after this round, or a deadline of this round passed.
     `absent`: nodes that anyone may suspend.
     `spread`: the longest that calls which anyone can make are put off, in seconds.
     """
@@ -121,7 +121,7 @@ class Situation:
     is_willing: bool
     is_deep: bool
     sits_out: RoundNumber | None
-    idle_since: Timestamp
+    waited: float
     absent: tuple[Address, ...]
     spread: float
 
@@ -134,7 +134,7 @@ def decide(view: ChainView, own: Situation) -> Action:
     if view.round.phase == Phase.IDLE:
         return _decide_idle(view, own)
     if view.now >= view.round.deadline:
-        return _close(view, own)
+        return _in_turn(CloseRound(round=view.round.round), view, own)
     if view.round.phase == Phase.TRAINING:
         return _decide_training(view, own)
     if view.round.phase == Phase.REVEALING:
@@ -155,10 +155,10 @@ def _decide_idle(view: ChainView, own: Situation) -> Action:
     if membership is not None:
         return membership
     if own.absent:
-        return _after(own.idle_since, Suspend(node=own.absent[0]), view, own)
+        return _in_turn(Suspend(node=own.absent[0]), view, own)
     if view.swarm.active_nodes < view.swarm.required_updates:
         return Wait(why=f"{view.swarm.active_nodes} of {view.swarm.required_updates} nodes needed are active")
-    return _after(own.idle_since, OpenRound(), view, own)
+    return _in_turn(OpenRound(), view, own)
 
 
 def _decide_training(view: ChainView, own: Situation) -> Action:
@@ -237,16 +237,11 @@ _WHY_OUTSIDE = {
 }
 
 
-def _close(view: ChainView, own: Situation) -> Action:
-    return _after(view.round.deadline, CloseRound(round=view.round.round), view, own)
-
-
-def _after(start: Timestamp, call: Call, view: ChainView, own: Situation) -> Action:
-    """`call`, once this node's share of the spread after `start` has passed."""
-    turn = start + spread_of(own.account, view.round.round, own.spread)
-    if view.now >= turn:
+def _in_turn(call: Call, view: ChainView, own: Situation) -> Action:
+    """A call that anyone may make, once this node's share of the spread has passed: so not everyone pays for it."""
+    if own.waited >= spread_of(own.account, view.round.round, own.spread):
         return Send(call=call)
-    return Wait(why=f"{call.function} is due", until=Timestamp(int(turn) + 1))
+    return Wait(why=f"{call.function} is due")
 
 
 def _wait(view: ChainView, why: str) -> Wait:

@@ -136,7 +136,7 @@ def own(**changes: Any) -> Situation:
         is_willing=True,
         is_deep=True,
         sits_out=None,
-        idle_since=Timestamp(0),
+        waited=60.0,
         absent=(),
         spread=4.0,
     )
@@ -151,10 +151,9 @@ def test_idle__head_not_adopted__adopts_it() -> None:
 
 
 def test_idle__ready__opens_once_its_turn_has_come() -> None:
-    turn = 100 + spread_of(ME, ROUND, 4.0)
-    early, late = view(Phase.IDLE, now=int(turn)), view(Phase.IDLE, now=int(turn) + 1)
-    assert isinstance(decide(early, own(idle_since=Timestamp(100))), Wait)
-    assert decide(late, own(idle_since=Timestamp(100))) == Send(call=OpenRound())
+    turn = spread_of(ME, ROUND, 4.0)
+    assert isinstance(decide(view(Phase.IDLE), own(waited=turn * 0.9)), Wait)
+    assert decide(view(Phase.IDLE), own(waited=turn)) == Send(call=OpenRound())
 
 
 def test_idle__too_few_active__waits() -> None:
@@ -232,7 +231,8 @@ def test_training__sits_out__does_not_train() -> None:
 
 @pytest.mark.parametrize("phase", [Phase.TRAINING, Phase.REVEALING, Phase.MERGING])
 def test_any_phase__deadline_reached__closes_once_its_turn_has_come(phase: Phase) -> None:
-    assert decide(view(phase, now=DEADLINE + 5), own()) == Send(call=CloseRound(round=ROUND))
+    assert isinstance(decide(view(phase, now=DEADLINE), own(waited=0.0)), Wait)
+    assert decide(view(phase, now=DEADLINE), own()) == Send(call=CloseRound(round=ROUND))
 
 
 @pytest.mark.parametrize("phase", [Phase.TRAINING, Phase.REVEALING, Phase.MERGING])
@@ -240,7 +240,7 @@ def test_any_phase__one_second_before_the_deadline__does_not_close(phase: Phase)
     assert decide(view(phase, now=DEADLINE - 1), own()) != Send(call=CloseRound(round=ROUND))
 
 
-# ---------------------------------------------------------------------------------------------------- revealing, merging
+# --------------------------------------------------------------------------------------------------- revealing, merging
 
 
 def test_revealing__not_deep_enough__keeps_the_update_to_itself() -> None:
@@ -327,5 +327,5 @@ def test_converging__attests_to_the_plurality_already__stays() -> None:
 def test_spread__nodes_and_rounds__differ_and_stay_within() -> None:
     spreads = {spread_of(Address(bytes([node]) * 20), number, 4.0) for node in range(10) for number in range(10)}
     assert len(spreads) == 100
-    assert 0.0 <= min(spreads)
+    assert min(spreads) >= 0.0
     assert max(spreads) < 4.0
