@@ -340,4 +340,5 @@ def _write_new(path: Path, text: str) -> None:
     except OSError as error:
         raise AccountError(f"{path} cannot be written: {error.strerror}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()

@@ -1,0 +1,42 @@
+"""The settings people give: the one place that reads files of settings and the environment."""
+
+from swarm_chain.config.chains import (
+    DEVELOPMENT_CHAINS,
+    Network,
+    default_confirmations,
+    find_network,
+    is_private_endpoint,
+    load_networks,
+    may_use_private_addresses,
+)
+from swarm_chain.config.devnet import DevnetSettings, load_devnet_settings
+from swarm_chain.config.node import NodeConfig, load_node_config, save_node_config
+from swarm_chain.config.places import (
+    PACKAGE,
+    home,
+    password_from_environment,
+    settings_file,
+    shipped,
+    tool_from_environment,
+)
+
+__all__ = [
+    "DEVELOPMENT_CHAINS",
+    "PACKAGE",
+    "DevnetSettings",
+    "Network",
+    "NodeConfig",
+    "default_confirmations",
+    "find_network",
+    "home",
+    "is_private_endpoint",
+    "load_devnet_settings",
+    "load_networks",
+    "load_node_config",
+    "may_use_private_addresses",
+    "password_from_environment",
+    "save_node_config",
+    "settings_file",
+    "shipped",
+    "tool_from_environment",
+]

@@ -1,0 +1,248 @@
+"""Settings files: read strictly, written so that a person can edit them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from swarm_chain import config
+from swarm_chain.config import (
+    NodeConfig,
+    default_confirmations,
+    find_network,
+    is_private_endpoint,
+    load_devnet_settings,
+    load_networks,
+    load_node_config,
+    may_use_private_addresses,
+    save_node_config,
+)
+from swarm_chain.errors import ConfigurationError
+from swarm_chain.types import Address, BlockNumber
+
+NODE = NodeConfig(
+    chain_id=31337,
+    rpc_urls=("http://127.0.0.1:8545", "https://rpc.example/key"),
+    contract=Address(b"\xc0" * 20),
+    deployment_block=BlockNumber(12),
+    confirmations=0,
+    account=Address(b"\xaa" * 20),
+    keystore=Path("/srv/keys/alice.json"),
+    password_file=Path("/srv/keys/alice.password"),
+    label='ward "seven"\n',
+    task="digits",
+    data="digits:part=0/4",
+    min_new_samples=5,
+    journal=Path("/srv/node/journal.sqlite"),
+    stores=("local:/srv/store",),
+    allow_private_addresses=True,
+)
+
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r"), min_size=1, max_size=16)
+
+
+@given(texts, texts, st.lists(texts, min_size=1, max_size=3), st.booleans(), st.integers(0, 10**9))
+def test_node_config__saved_and_loaded__is_the_same(
+    tmp_path_factory: pytest.TempPathFactory, label: str, data: str, stores: list[str], allow: bool, samples: int
+) -> None:
+    path = tmp_path_factory.mktemp("node") / "node.toml"
+    wanted = replace(
+        NODE,
+        label=label,
+        data=data,
+        stores=tuple(stores),
+        allow_private_addresses=allow,
+        min_new_samples=samples,
+        password_file=None,
+    )
+    save_node_config(wanted, path)
+    assert load_node_config(path) == wanted
+
+
+def test_node_config__as_written__explains_every_key(tmp_path: Path) -> None:
+    save_node_config(NODE, tmp_path / "node.toml")
+    lines = (tmp_path / "node.toml").read_text().splitlines()
+    keys = [number for number, line in enumerate(lines) if " = " in line and not line.startswith("#")]
+    assert len(keys) == 15
+    assert all(lines[number - 1].startswith("# ") for number in keys)
+    assert list(tmp_path.iterdir()) == [tmp_path / "node.toml"]
+
+
+def test_node_config__relative_paths__start_from_the_files_folder(tmp_path: Path) -> None:
+    path = edited(tmp_path, '"/srv/keys/alice.json"', '"keys/alice.json"')
+    assert load_node_config(path).keystore == tmp_path / "keys" / "alice.json"
+
+
+def test_node_config__left_out__follows_from_the_chain(tmp_path: Path) -> None:
+    path = edited(tmp_path, "confirmations = 0", "")
+    path.write_text(path.read_text().replace("allow_private_addresses = true", "").replace("id = 31337", "id = 1"))
+    loaded = load_node_config(path)
+    assert loaded.confirmations == default_confirmations(1) == 3
+    assert loaded.allow_private_addresses is False
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "named"),
+    [
+        ("id = 31337", "id = 0", "chain.id must be a whole number from 1"),
+        ("id = 31337", "id = true", "chain.id must be a whole number"),
+        ("id = 31337", "", "chain.id is missing"),
+        ("id = 31337", "id = 31337\ncolour = 3", "unknown key chain.colour"),
+        ('"https://rpc.example/key"', '"rpc.example"', "chain.rpc_urls must be a list of URLs"),
+        ("0x" + "c0" * 20, "0x" + "c0" * 19, "chain.contract must be an address"),
+        ("0x" + "aa" * 20, "aa" * 20, "account.address must be an address"),
+        ("confirmations = 0", 'confirmations = "none"', "chain.confirmations must be a whole number"),
+        ('use = ["local:/srv/store"]', "use = []", "stores.use must be a list of at least 1 texts"),
+        ("allow_private_addresses = true", "allow_private_addresses = 1", "must be true or false"),
+        ('task = "digits"', 'task = ""', "node.task must be a text in quotes"),
+        ("[stores]", "[shops]", "stores.use must be a list"),
+        ("[stores]", "[stores", "is not TOML"),
+    ],
+)
+def test_node_config__wrong_value__names_file_key_and_what_is_expected(
+    tmp_path: Path, old: str, new: str, named: str
+) -> None:
+    path = edited(tmp_path, old, new)
+    with pytest.raises(ConfigurationError) as caught:
+        load_node_config(path)
+    assert named in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_node_config__no_such_file__says_so(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="does not exist"):
+        load_node_config(tmp_path / "node.toml")
+
+
+def test_save__folder_cannot_be_made__raises_configuration_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigurationError, match="choose another place"):
+        save_node_config(NODE, tmp_path / "file" / "node.toml")
+
+
+def edited(folder: Path, old: str, new: str) -> Path:
+    path = folder / "node.toml"
+    save_node_config(NODE, path)
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    return path
+
+
+# ------------------------------------------------------------------------------------------------------------ networks
+
+
+def test_networks__no_file__has_the_development_chain(tmp_path: Path) -> None:
+    networks = load_networks(tmp_path / "swarm-chain.toml")
+    assert set(networks) == {"devnet"}
+    assert networks["devnet"].chain_id == 31337
+    assert networks["devnet"].rpc_urls == ("http://127.0.0.1:8545",)
+
+
+def test_find_network__written_down__is_found(tmp_path: Path) -> None:
+    path = tmp_path / "swarm-chain.toml"
+    path.write_text('[networks.clinic]\nchain_id = 1515\nrpc_urls = ["http://10.0.0.2:8545"]\nconfirmations = 2\n')
+    clinic = find_network("clinic", path)
+    assert (clinic.chain_id, clinic.rpc_urls, clinic.confirmations) == (1515, ("http://10.0.0.2:8545",), 2)
+
+
+def test_find_network__nobody_of_that_name__names_those_there_are(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"there are devnet.*\[networks\.clinic\]"):
+        find_network("clinic", tmp_path / "swarm-chain.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("[networks.x]\nchain_id = 5\n", "networks.x.rpc_urls must be a list"),
+        ('[networks.x]\nrpc_urls = ["http://a"]\n', "networks.x.chain_id is missing"),
+        ('[networks.x]\nchain_id = 5\nrpc_urls = ["ftp://a"]\n', "networks.x.rpc_urls must be a list of URLs"),
+        ('[networks.x]\nchain_id = 5\nrpc_urls = ["http://a"]\ncolor = 1\n', "unknown key networks.x.color"),
+        ("[networks]\nx = 1\n", r"networks.x must be a table"),
+        ("[network.x]\nchain_id = 5\n", "unknown key network"),
+    ],
+)
+def test_networks__wrong_value__names_it(tmp_path: Path, text: str, named: str) -> None:
+    path = tmp_path / "swarm-chain.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigurationError) as caught:
+        load_networks(path)
+    assert named in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("http://127.0.0.1:8545", True),
+        ("http://localhost:8545", True),
+        ("http://[::1]:8545", True),
+        ("http://192.168.1.7:8545", True),
+        ("https://203.0.114.7", False),
+        ("https://rpc.example", False),
+        ("http://[::1", False),
+    ],
+)
+def test_is_private_endpoint(url: str, expected: bool) -> None:
+    assert is_private_endpoint(url) is expected
+
+
+def test_may_use_private_addresses__only_on_a_development_chain_that_is_near() -> None:
+    assert may_use_private_addresses(31337, ["http://127.0.0.1:8545"])
+    assert not may_use_private_addresses(1, ["http://127.0.0.1:8545"])
+    assert not may_use_private_addresses(31337, ["https://rpc.example"])
+
+
+# --------------------------------------------------------------------------------------------------- development chain
+
+
+def test_devnet_settings__that_ship__hide_the_mnemonic() -> None:
+    settings = load_devnet_settings()
+    assert settings.chain_id in config.DEVELOPMENT_CHAINS
+    assert "junk" not in repr(settings)
+
+
+def test_devnet_settings__every_key__has_a_comment() -> None:
+    lines = config.shipped("anvil.toml").read_text().splitlines()
+    keys = [number for number, line in enumerate(lines) if " = " in line and not line.startswith("#")]
+    assert len(keys) == 10
+    for number in keys:
+        start = number
+        while " = " in lines[start] and not lines[start].startswith("#"):
+            start -= 1
+        assert lines[start].startswith("# ")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "named"),
+    [
+        ("id = 31337", "id = -1", "chain.id"),
+        ("port = 8545", "port = 70000", "server.port must be a whole number from 0 to 65535"),
+        ("count = 10", "count = 0", "accounts.count"),
+        ("block_time = 0", "block_tine = 0", "chain.block_time is missing"),
+        ("block_time = 0", "block_time = 0\nspeed = 1", "unknown key chain.speed"),
+    ],
+)
+def test_devnet_settings__wrong_value__names_it(tmp_path: Path, old: str, new: str, named: str) -> None:
+    path = tmp_path / "anvil.toml"
+    path.write_text(config.shipped("anvil.toml").read_text().replace(old, new))
+    with pytest.raises(ConfigurationError) as caught:
+        load_devnet_settings(path)
+    assert named in str(caught.value)
+
+
+def test_home__follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SWARM_CHAIN_HOME", str(tmp_path))
+    assert config.home() == tmp_path
+    monkeypatch.delenv("SWARM_CHAIN_HOME")
+    monkeypatch.chdir(tmp_path)
+    assert config.home() == tmp_path / ".swarm-chain"
+
+
+def test_shipped__missing_file__says_what_to_do() -> None:
+    with pytest.raises(ConfigurationError, match="install swarm-chain again"):
+        config.shipped("nothing-of-ours")
