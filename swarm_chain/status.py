@@ -27,6 +27,7 @@ from swarm_chain.types import (
     RoundAborted,
     RoundFinalized,
     RoundNumber,
+    UpdateCommitted,
     UpdateRevealed,
 )
 
@@ -269,15 +270,22 @@ def _was_expected(node: NodeState, first: RoundAborted) -> bool:
 
 
 def _finished_any(node: NodeState, aborted: Sequence[RoundAborted], events: Sequence[Event]) -> bool:
-    """Whether it did its last act in one of the rounds: attested where that was lacking, else revealed."""
-    lacked = {event.round: event.reason for event in aborted}
+    """Whether it did, in one of the rounds, what that round lacked in the end."""
+    lacked = {event.round: _DONE[event.reason] for event in aborted}
     return any(
-        event.node == node.address
-        and event.round in lacked
-        and isinstance(event, ResultAttested if lacked[event.round] == AbortReason.NO_QUORUM else UpdateRevealed)
+        isinstance(event, UpdateCommitted | UpdateRevealed | ResultAttested)
+        and event.node == node.address
+        and isinstance(event, lacked.get(event.round, ()))
         for event in events
-        if isinstance(event, UpdateRevealed | ResultAttested)
     )
+
+
+_DONE: Mapping[AbortReason, tuple[type[Event], ...]] = {
+    # In a direct swarm submitting is both committing and revealing.
+    AbortReason.TOO_FEW_UPDATES: (UpdateCommitted, UpdateRevealed),
+    AbortReason.TOO_FEW_REVEALS: (UpdateRevealed,),
+    AbortReason.NO_QUORUM: (ResultAttested,),
+}
 
 
 def required_quorum(expected: int, quorum_bps: int) -> int:

@@ -1,0 +1,169 @@
+"""`swarm-chain status`: a swarm at a glance, once or live."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from swarm_chain.cli.options import Place, json_option, place_options, store_option
+from swarm_chain.cli.output import checksum, printable, show, span, table, write_json
+from swarm_chain.types import Metrics, NodeStatus, Phase
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from swarm_chain.node_status import NodeStatusFile
+    from swarm_chain.status import NodeState, SwarmStatus
+
+REFRESH = 1.0
+"""Seconds between two looks of `--watch`."""
+
+
+@click.command()
+@click.argument("contract", metavar="[ADDRESS|NAME]", required=False)
+@click.option(
+    "--node", "node_name", metavar="NAME", help="A node here: its configuration says contract, RPC and stores."
+)
+@click.option("--watch", is_flag=True, help="Show it live, until Ctrl-C.")
+@store_option
+@json_option
+@place_options
+def status(
+    contract: str | None,
+    node_name: str | None,
+    watch: bool,
+    stores: tuple[str, ...],
+    json_file: Path | None,
+    place: Place,
+) -> None:
+    """Show what a swarm does, and what it waits for.
+
+    The contract may be left out where the chain has one deployment. Metrics come from the nodes' own updates, on their
+    own held-out data. Of nodes on this machine it also shows what their agents do right now.
+    """
+    from swarm_chain.cli.connect import open_reading
+
+    if watch and json_file:
+        raise click.UsageError("--watch is for people, --json for programs: give one of them.")
+    reading = open_reading(place, contract, stores, node_name)
+    if watch:
+        _watch(reading)
+        return
+    found = reading.status()
+    if json_file:
+        from swarm_chain.status import document_of
+
+        write_json(json_file, document_of(found))
+    if str(json_file) != "-":
+        show(render(found, reading.activities()))
+
+
+def _watch(reading: Any) -> None:
+    from rich.live import Live
+
+    with Live(auto_refresh=False, screen=False) as live:
+        while True:
+            live.update(render(reading.status(), reading.activities()), refresh=True)
+            time.sleep(REFRESH)
+
+
+# ------------------------------------------------------------------------------------------------------------ rendering
+
+
+def render(found: SwarmStatus, activities: Mapping[bytes, NodeStatusFile]) -> RenderableType:
+    """The status for people: the swarm, its round, a line a node, and what helps where it is stuck."""
+    from rich.console import Group
+    from rich.text import Text
+
+    lines = [*_swarm_lines(found), *_round_lines(found)]
+    advice = [Text(f"! {line}") for line in found.advice]
+    return Group(Text("\n".join(lines)), node_table(found, activities), *advice)
+
+
+def _swarm_lines(found: SwarmStatus) -> Iterable[str]:
+    from swarm_chain.core.cids import document_cid
+
+    swarm = found.view.swarm
+    head = "unknown" if found.head_round is None else f"of round {found.head_round}" if found.head_round else "genesis"
+    kind = "sealed" if swarm.config.is_sealed else "direct"
+    yield f"swarm     {checksum(found.coordinator)} on chain {found.chain_id}, {kind}, block {found.view.block_number}"
+    yield f"head      {document_cid(swarm.head)} ({head})"
+    yield (
+        f"nodes     {swarm.active_nodes} active; a round needs {swarm.required_updates} updates; "
+        f"{swarm.finalized_rounds} rounds finalised"
+    )
+
+
+def _round_lines(found: SwarmStatus) -> Iterable[str]:
+    current = found.view.round
+    if current.round == 0:
+        yield "round     none yet"
+        return
+    if current.phase == Phase.IDLE:
+        ended = f"ended: {current.abort_reason.name.lower()}" if current.abort_reason else "finalised"
+        yield f"round     {current.round} {ended}"
+        return
+    left = found.seconds_left or 0
+    when = f"{span(left)} left" if left > 0 else "deadline passed, waits to be closed"
+    yield f"round     {current.round} {current.phase.name.lower()}, {when}, {_counts(found)}"
+    if found.waiting and found.waiting.nodes:
+        names = ", ".join(printable(found.label_of(node)) for node in found.waiting.nodes)
+        yield f"waits for {names} to {found.waiting.act}"
+
+
+def _counts(found: SwarmStatus) -> str:
+    current = found.view.round
+    match current.phase:
+        case Phase.TRAINING:
+            return f"{current.commits} of {current.expected} in"
+        case Phase.REVEALING:
+            return f"{current.reveals} of {current.commits} revealed"
+        case _:
+            return f"{current.leading_attestations} of {current.quorum} attestations"
+
+
+def node_table(found: SwarmStatus, activities: Mapping[bytes, NodeStatusFile]) -> RenderableType:
+    """A line a node."""
+    rows = [_node_row(node, activities.get(node.address)) for node in found.nodes]
+    return table("node", "account", "status", "this round", "agent here", "samples", "newest update", rows=rows)
+
+
+def _node_row(node: NodeState, activity: NodeStatusFile | None) -> Sequence[str]:
+    update = node.last_update
+    return (
+        node.label or "-",
+        checksum(node.address),
+        _standing(node),
+        " ".join(node.has_done) or ("nothing yet" if node.is_expected else "not expected"),
+        describe_activity(activity) if activity else "-",
+        f"{update.samples:,}" if update else "-",
+        f"round {update.round}: {describe_metrics(update.local_metrics, update.problem)}" if update else "-",
+    )
+
+
+def _standing(node: NodeState) -> str:
+    if node.info.status == NodeStatus.SUSPENDED_BY_REGISTRAR:
+        return "suspended by a registrar"
+    word = node.info.status.name.lower()
+    return f"{word}, absent" if node.info.is_absent else word
+
+
+def describe_activity(file: NodeStatusFile) -> str:
+    """What an agent does, in a few words: `training 45%`."""
+    if not file.is_running:
+        return "stopped" if file.activity.does == "stopped" else "gone: its process ended"
+    activity = file.activity
+    progress = f" {activity.progress:.0%}" if activity.does == "training" and activity.progress is not None else ""
+    note = f" ({printable(activity.note)})" if activity.note else ""
+    return f"{activity.does}{progress}{note}"
+
+
+def describe_metrics(metrics: Metrics, problem: str | None = None) -> str:
+    """Metrics in one line: `accuracy 0.953, loss 0.181`."""
+    if metrics:
+        return ", ".join(f"{printable(name)} {value:.4g}" for name, value in sorted(metrics.items()))
+    return printable(problem or "no metrics")

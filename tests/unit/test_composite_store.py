@@ -1,0 +1,142 @@
+"""Several stores as one, and stores by their names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from swarm_chain.adapters.composite_store import CompositeStore
+from swarm_chain.adapters.local_store import LocalStore
+from swarm_chain.adapters.memory import MemoryStore
+from swarm_chain.adapters.stores import absolute_spec, open_store, open_stores
+from swarm_chain.core.cids import Cid, Codec, cid_of
+from swarm_chain.errors import (
+    BlockNotFound,
+    CidMismatch,
+    ConfigurationError,
+    CorruptedBlock,
+    StoreError,
+    StoreUnavailable,
+    TooLarge,
+)
+
+DATA = b"a block"
+CID = cid_of(DATA, Codec.RAW)
+
+
+class FailingStore(MemoryStore):
+    """A store whose every answer is an error: a disk that is gone, or bytes that changed."""
+
+    def __init__(self, error: type[StoreError]) -> None:
+        super().__init__(error.__name__)
+        self.error = error
+
+    def put(self, cid: Cid, data: bytes) -> None:
+        raise self.error(f"{self.name} cannot be written")
+
+    def get(self, cid: Cid, *, max_bytes: int = 0) -> bytes:
+        raise self.error(f"{self.name} cannot be read")
+
+    def has(self, cid: Cid) -> bool:
+        raise self.error(f"{self.name} cannot be asked")
+
+
+def test_put__several_stores__every_writable_one_has_the_block(tmp_path: Path) -> None:
+    read_only = LocalStore(tmp_path, writable=False)
+    first, second = MemoryStore(), MemoryStore()
+    CompositeStore([first, read_only, second]).put(CID, DATA)
+    assert first.get(CID) == second.get(CID) == DATA
+    assert not read_only.has(CID)
+
+
+def test_put__bytes_are_not_the_block__reaches_no_store() -> None:
+    store = MemoryStore()
+    with pytest.raises(CidMismatch):
+        CompositeStore([store]).put(CID, b"other bytes")
+    assert not store.has(CID)
+
+
+def test_put__one_store_fails__raises() -> None:
+    with pytest.raises(StoreUnavailable):
+        CompositeStore([MemoryStore(), FailingStore(StoreUnavailable)]).put(CID, DATA)
+
+
+def test_put__no_store_can_be_written__says_what_to_add(tmp_path: Path) -> None:
+    store = CompositeStore([LocalStore(tmp_path, writable=False)])
+    assert not store.is_writable
+    with pytest.raises(StoreUnavailable, match="--store local:PATH"):
+        store.put(CID, DATA)
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable, CorruptedBlock, BlockNotFound])
+def test_get__first_store_fails__the_next_is_asked(error: type[StoreError]) -> None:
+    second = MemoryStore()
+    second.put(CID, DATA)
+    store = CompositeStore([FailingStore(error), second])
+    assert store.get(CID) == DATA
+    if error is StoreUnavailable:
+        assert store.has(CID)
+
+
+@pytest.mark.parametrize(
+    ("errors", "worst"),
+    [
+        ((BlockNotFound, StoreUnavailable, CorruptedBlock), CorruptedBlock),
+        ((BlockNotFound, StoreUnavailable), StoreUnavailable),
+        ((BlockNotFound, BlockNotFound), BlockNotFound),
+    ],
+)
+def test_get__no_store_gives_it__raises_what_says_most(
+    errors: tuple[type[StoreError], ...], worst: type[StoreError]
+) -> None:
+    with pytest.raises(StoreError) as raised:
+        CompositeStore([FailingStore(error) for error in errors]).get(CID)
+    assert raised.type is worst
+
+
+def test_get__too_large__is_not_asked_for_elsewhere() -> None:
+    first, second = MemoryStore(), FailingStore(CorruptedBlock)
+    first.put(CID, DATA)
+    with pytest.raises(TooLarge):
+        CompositeStore([first, second]).get(CID, max_bytes=3)
+
+
+def test_composite__no_store__is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="--store"):
+        CompositeStore([])
+
+
+# ---------------------------------------------------------------------------------------------------------------- names
+
+
+def test_open_store__local__keeps_blocks_in_that_folder(tmp_path: Path) -> None:
+    open_store(f"local:{tmp_path}/blocks").put(CID, DATA)
+    assert LocalStore(tmp_path / "blocks", writable=False).get(CID) == DATA
+
+
+@pytest.mark.parametrize(
+    "spec", ["kubo:http://127.0.0.1:5001", "gateway:https://ipfs.io", "blocks", "", "local", "local:"]
+)
+def test_open_store__another_kind__says_what_is_known(spec: str) -> None:
+    with pytest.raises(ConfigurationError, match="local:PATH"):
+        open_store(spec)
+
+
+def test_open_store__not_for_writing_and_not_there__makes_nothing(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnavailable):
+        open_store(f"local:{tmp_path}/nowhere", writable=False)
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_open_stores__several__read_in_their_order(tmp_path: Path) -> None:
+    LocalStore(tmp_path / "b").put(CID, DATA)
+    store = open_stores([f"local:{tmp_path}/a", f"local:{tmp_path}/b"])
+    assert store.get(CID) == DATA
+    assert store.name == f"local:{tmp_path}/a local:{tmp_path}/b"
+
+
+def test_absolute_spec__relative_path__is_found_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert absolute_spec("local:blocks") == f"local:{tmp_path}/blocks"
+    assert absolute_spec("kubo:http://host") == "kubo:http://host"
