@@ -34,7 +34,7 @@ class Digits(SplitTask):
     """
 
     name: ClassVar[str] = "digits"
-    defaults: ClassVar[Hyperparameters] = Hyperparameters(epochs=5, batch_size=32, learning_rate=0.02, momentum=0.9)
+    defaults: ClassVar[Hyperparameters] = Hyperparameters(epochs=5, batch_size=32, learning_rate=0.05, momentum=0.9)
 
     def model(self) -> Module:
         """64 pixels to 128 hidden units to 10 scores."""
