@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from threading import RLock
 
 from swarm_chain.adapters.coordinator_model import CoordinatorModel, Transaction
@@ -33,6 +34,23 @@ from swarm_chain.types import (
 MEMORY_CHAIN_ID = 31337
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MemoryBlock:
+    """One block: at most one call that succeeded, its events, and the contract as it was afterwards.
+
+    `sender` and `call` are None in the block of the deployment, and in those that `mine` added.
+    """
+
+    number: BlockNumber
+    hash: bytes
+    timestamp: Timestamp
+    transaction: bytes
+    sender: Address | None
+    call: Call | None
+    events: tuple[Event, ...]
+    state: CoordinatorModel
+
+
 class _Ledger:
     """What all accounts share: blocks of one call each, and a clock."""
 
@@ -41,15 +59,33 @@ class _Ledger:
         self.chain_id = chain_id
         self.now = now
         self.model = CoordinatorModel(config, chain_id=chain_id, address=coordinator)
-        self.history = [self.model.copy()]
-        self.events: list[Event] = []
+        self.blocks: list[MemoryBlock] = []
+        self.mine()
 
-    @property
-    def tip(self) -> BlockNumber:
-        return BlockNumber(len(self.history) - 1)
+    def next_transaction(self, caller: Address) -> Transaction:
+        number = BlockNumber(len(self.blocks))
+        return Transaction(caller=caller, now=self.now, block_number=number, digest=_digest(b"transaction", number))
 
-    def mine(self) -> None:
-        self.history.append(self.model.copy())
+    def mine(
+        self, call: Call | None = None, transaction: Transaction | None = None, events: tuple[Event, ...] = ()
+    ) -> None:
+        number = BlockNumber(len(self.blocks))
+        self.blocks.append(
+            MemoryBlock(
+                number=number,
+                hash=_digest(b"block", number),
+                timestamp=self.now,
+                transaction=_digest(b"transaction", number),
+                sender=None if transaction is None else transaction.caller,
+                call=call,
+                events=events,
+                state=self.model.copy(),
+            )
+        )
+
+
+def _digest(kind: bytes, number: BlockNumber) -> bytes:
+    return keccak256(kind + number.to_bytes(8, "big"))
 
 
 class MemoryChain:
@@ -93,17 +129,16 @@ class MemoryChain:
     def look(self, *, depth: int = 0) -> ChainView:
         """The state `depth` blocks below the tip, or at deployment where the chain is not that deep yet."""
         with self._ledger.lock:
-            number = BlockNumber(max(0, self._ledger.tip - depth))
-            model = self._ledger.history[number]
+            block = self._ledger.blocks[max(0, len(self._ledger.blocks) - 1 - depth)]
             account = self._account or Address(bytes(20))
             return ChainView(
-                block_number=number,
-                block_hash=self._block_hash(number),
+                block_number=block.number,
+                block_hash=block.hash,
                 now=self._ledger.now,
-                swarm=model.swarm_info(),
-                round=model.round_info(),
-                node=model.node_info(account),
-                commitment=model.commitment_of(account),
+                swarm=block.state.swarm_info(),
+                round=block.state.round_info(),
+                node=block.state.node_info(account),
+                commitment=block.state.commitment_of(account),
             )
 
     def node_info(self, node: Address) -> NodeInfo:
@@ -125,11 +160,18 @@ class MemoryChain:
     ) -> Sequence[Event]:
         """The coordinator's events in order, both blocks included; of one round if asked."""
         with self._ledger.lock:
-            last = self._ledger.tip if to_block is None else to_block
-            chosen = [event for event in self._ledger.events if (from_block or 0) <= event.block_number <= last]
+            last = len(self._ledger.blocks) - 1 if to_block is None else to_block
+            blocks = self._ledger.blocks[from_block or 0 : last + 1]
+        chosen = [event for block in blocks for event in block.events]
         if round_number is None:
             return tuple(chosen)
         return tuple(event for event in chosen if getattr(event, "round", None) == round_number)
+
+    @property
+    def blocks(self) -> Sequence[MemoryBlock]:
+        """Every block from the deployment on."""
+        with self._ledger.lock:
+            return tuple(self._ledger.blocks)
 
     # ------------------------------------------------------------------------------------------------------- writes
 
@@ -139,13 +181,15 @@ class MemoryChain:
             raise AccountError(f"{call.function} needs an account to send from; use `as_account`")
         ledger = self._ledger
         with ledger.lock:
-            number = BlockNumber(ledger.tip + 1)
-            digest = keccak256(b"transaction" + number.to_bytes(8, "big"))
-            caller = Transaction(caller=self._account, now=ledger.now, block_number=number, digest=digest)
-            events = ledger.model.execute(call, caller)
-            ledger.events.extend(events)
-            ledger.mine()
-        return Receipt(transaction=digest, block_number=number, gas_used=GAS_CAPS[type(call)], events=events)
+            transaction = ledger.next_transaction(self._account)
+            events = ledger.model.execute(call, transaction)
+            ledger.mine(call, transaction, events)
+        return Receipt(
+            transaction=transaction.digest,
+            block_number=transaction.block_number,
+            gas_used=GAS_CAPS[type(call)],
+            events=events,
+        )
 
     def salt(self, round_number: RoundNumber) -> Salt | None:
         """A salt that is the same whenever it is asked for; None for a reader."""
@@ -178,9 +222,6 @@ class MemoryChain:
             registrars = self._ledger.model.registrars
             registrars.add(account) if is_registrar else registrars.discard(account)
             self._ledger.mine()
-
-    def _block_hash(self, number: BlockNumber) -> bytes:
-        return keccak256(b"block" + number.to_bytes(8, "big"))
 
 
 class MemoryStore:

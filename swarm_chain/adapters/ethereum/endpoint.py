@@ -1,0 +1,179 @@
+"""One JSON-RPC endpoint: its answers, and its failures as errors of ours that never show a URL's secrets."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+import requests
+from web3 import HTTPProvider
+from web3.types import RPCEndpoint
+
+from swarm_chain.errors import ChainError, ChainUnavailable, ConfigurationError, InvalidAnswer
+
+Request = tuple[str, Sequence[Any]]
+"""A JSON-RPC method and its parameters."""
+
+_NOT_REPEATABLE = frozenset({"eth_sendRawTransaction"})
+
+# Both log whole URLs, in which providers put their keys.
+for _name in ("web3.providers.HTTPProvider", "web3.manager.RequestManager", "urllib3.connectionpool"):
+    logging.getLogger(_name).setLevel(logging.INFO)
+
+
+class RpcError(ChainError):
+    """An endpoint refused a request. `data` is what it sent along, a revert's bytes for example."""
+
+    def __init__(self, message: str, *, code: int = 0, data: object = None) -> None:
+        super().__init__(message)
+        self.text, self.code, self.data = message, code, data
+
+
+class Unreachable(ChainUnavailable):
+    """One endpoint did not answer; another may."""
+
+
+class Endpoint:
+    """One endpoint, over HTTP. Every request ends after `timeout` seconds."""
+
+    def __init__(self, url: str, *, timeout: float = 10.0) -> None:
+        """Raises `ConfigurationError` for what is not an http or https URL."""
+        parts = _split(url)
+        self.name = _without_secrets(parts)
+        self._takes_batches = True
+        session = None
+        if _is_this_machine(parts.hostname or ""):
+            # A proxy from the environment does not lead to this machine.
+            session = requests.Session()
+            session.trust_env = False
+        self._provider = HTTPProvider(
+            url, request_kwargs={"timeout": timeout}, session=session, exception_retry_configuration=None
+        )
+
+    def request(self, method: str, *parameters: Any) -> Any:
+        """The result. Raises `RpcError`, `Unreachable`, `InvalidAnswer`."""
+        return self._result(method, self._answer(method, parameters))
+
+    def batch(self, calls: Sequence[Request]) -> list[Any | RpcError]:
+        """Results in order, each request's own error in its place. One round trip where the endpoint takes batches."""
+        if self._takes_batches and len(calls) > 1:
+            answers = self._batched_answers(calls)
+            if answers is not None:
+                return [self._outcome(call, answer) for call, answer in zip(calls, answers, strict=True)]
+            self._takes_batches = False
+        return [self._outcome(call, self._answer(*call)) for call in calls]
+
+    def _answer(self, method: str, parameters: Sequence[Any]) -> Mapping[str, Any]:
+        tries = 1 if method in _NOT_REPEATABLE else 2
+        for left in reversed(range(tries)):
+            try:
+                return self._mapping(self._provider.make_request(RPCEndpoint(method), list(parameters)))
+            except requests.HTTPError as error:
+                return self._refusal(error)
+            except requests.ConnectionError as error:
+                # A server closes connections that were idle: the next one is fresh.
+                if left and not isinstance(error, requests.Timeout):
+                    continue
+                raise self._unreachable(error) from None
+            except requests.RequestException as error:
+                raise self._unreachable(error) from None
+            except ValueError:
+                raise InvalidAnswer(f"{self.name} does not speak JSON-RPC; check the URL") from None
+        raise AssertionError("a try either returns or raises")
+
+    def _batched_answers(self, calls: Sequence[Request]) -> list[Mapping[str, Any]] | None:
+        """None where the endpoint takes no batches, or none of this size."""
+        try:
+            answers = self._provider.make_batch_request([(RPCEndpoint(name), list(given)) for name, given in calls])
+        except (requests.RequestException, ValueError, KeyError, TypeError):
+            return None
+        if not isinstance(answers, list) or len(answers) != len(calls):
+            return None
+        return [self._mapping(answer) for answer in answers]
+
+    def _outcome(self, call: Request, answer: Mapping[str, Any]) -> Any | RpcError:
+        try:
+            return self._result(call[0], answer)
+        except RpcError as error:
+            return error
+
+    def _result(self, method: str, answer: Mapping[str, Any]) -> Any:
+        error = answer.get("error")
+        if error is not None:
+            raise self._rpc_error(method, error)
+        if "result" not in answer:
+            raise InvalidAnswer(f"{self.name} does not speak JSON-RPC; check the URL")
+        return answer["result"]
+
+    def _rpc_error(self, method: str, error: object) -> RpcError:
+        if not isinstance(error, Mapping):
+            return RpcError(f"{self.name} refused {method}: {str(error)[:300]}")
+        code = error.get("code")
+        text = f"{self.name} refused {method}: {str(error.get('message', error))[:300]}"
+        return RpcError(text, code=code if isinstance(code, int) else 0, data=error.get("data"))
+
+    def _refusal(self, error: requests.HTTPError) -> Mapping[str, Any]:
+        """What came with an HTTP error, where it is a JSON-RPC error; some endpoints send theirs so."""
+        response = error.response
+        status = 0 if response is None else response.status_code
+        try:
+            answer = None if response is None else response.json()
+        except ValueError:
+            answer = None
+        if status < 500 and status not in (401, 403, 429) and isinstance(answer, dict) and "error" in answer:
+            return answer
+        raise Unreachable(f"{self.name} answers HTTP {status}") from None
+
+    def _mapping(self, answer: object) -> Mapping[str, Any]:
+        if not isinstance(answer, Mapping):
+            raise InvalidAnswer(f"{self.name} does not speak JSON-RPC; check the URL")
+        return answer
+
+    def _unreachable(self, error: Exception) -> Unreachable:
+        return Unreachable(f"{self.name} does not answer ({_reason(error)})")
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or True)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ConfigurationError("an RPC URL starts with http:// or https:// and a host; correct it")
+    return parts
+
+
+def _without_secrets(parts: SplitResult) -> str:
+    """Scheme, host and port: user, path and query may hold keys."""
+    host = parts.hostname or ""
+    shown = f"[{host}]" if ":" in host else host
+    port = f":{parts.port}" if parts.port else ""
+    hidden = "/…" if parts.path.strip("/") or parts.query else ""
+    return f"{parts.scheme}://{shown}{port}{hidden}"
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _reason(error: BaseException) -> str:
+    """Why a connection failed, in words that hold no URL."""
+    if isinstance(error, requests.Timeout):
+        return "timed out"
+    if isinstance(error, requests.exceptions.SSLError):
+        return "its TLS certificate is not accepted"
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError) and seen.strerror:
+            return seen.strerror.lower()
+        inner = next((each for each in seen.args if isinstance(each, BaseException)), None)
+        seen = getattr(seen, "reason", None) or inner or seen.__cause__ or seen.__context__
+        seen = seen if isinstance(seen, BaseException) else None
+    return type(error).__name__
