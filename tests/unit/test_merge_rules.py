@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -187,6 +189,16 @@ def test_rule_of__a_plugin_of_another_source__raises_merge_error(plugin: Path) -
         rule_of(MergeSettings(rule="first", source=source))
     with pytest.raises(MergeError):
         rule_of(MergeSettings(rule="first"))
+
+
+def test_reference__its_rule__merges_as_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parents[2] / "docs/reference/documents.md").read_text()
+    source = page.split("```python\n")[1].split("```")[0]
+    (tmp_path / "damped_rule.py").write_text(source)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    damped = make_rule(importlib.import_module("damped_rule").Damped, {"factor": 0.5})
+    assert damped.combine(np.array([[1.0, 2.0], [3.0, 4.0]]), (0.5, 0.5)).tolist() == [1.0, 1.5]
+    assert str(damped) == "damped:factor=0.5"
 
 
 def test_rule_of__a_shipped_rule_with_a_source__raises_merge_error(plugin: Path) -> None:

@@ -64,7 +64,7 @@ def make_rule(kind: type[Rule], parameters: Mapping[str, Scalar]) -> Rule:
         has = f"it has {', '.join(sorted(known))}" if known else "it has none"
         raise MergeError(f"the merge rule {kind.name} has no parameter {unknown[0]!r}; {has}")
     for name, item in known.items():
-        if name not in parameters and item.default is MISSING:
+        if name not in parameters and item.default is MISSING and item.default_factory is MISSING:
             raise MergeError(f"the merge rule {kind.name} needs {name}; write {kind.name}:{name}=…")
         if name in parameters and not _is_kind(parameters[name], _kind(item)):
             raise MergeError(f"{name} of the merge rule {kind.name} is {parameters[name]!r}; pass a {_kind(item)}")
