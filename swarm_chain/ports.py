@@ -1,8 +1,8 @@
 """The three things an agent talks to. Whoever implements one of them is an adapter.
 
-    Chain        who belongs, which round is running, what was agreed      web3_chain, memory
-    UpdateStore  blocks by CID: documents and weights                     local_store, memory
-    Trainer      one node's data and model                                torch_trainer
+Chain        who belongs, which round is running, what was agreed      web3_chain, memory
+UpdateStore  blocks by CID: documents and weights                     local_store, memory
+Trainer      one node's data and model                                torch_trainer
 """
 
 from __future__ import annotations
@@ -35,6 +35,9 @@ MAX_BLOCK = 2 * 1024 * 1024
 
 Progress = Callable[[float], None]
 """Told how much of a training is done, from 0.0 to 1.0. May raise to stop it."""
+
+OnSigned = Callable[[bytes, bytes, int], None]
+"""Told a transaction's hash, its signed bytes and its nonce before anybody else sees them."""
 
 
 class Chain(Protocol):
@@ -71,8 +74,11 @@ class Chain(Protocol):
     ) -> Sequence[Event]:
         """The coordinator's events in the chain's order, since its deployment unless told; of one round if asked."""
 
-    def send(self, call: Call) -> Receipt:
+    def send(self, call: Call, *, on_signed: OnSigned | None = None) -> Receipt:
         """Sends a call and waits until it is in a block. Raises the `Reverted` of the contract's error."""
+
+    def settle(self, transaction: bytes, nonce: int) -> None:
+        """Sends a transaction signed before, as it is; returns once it, or another of its nonce, is in a block."""
 
     def salt(self, round_number: RoundNumber) -> Salt | None:
         """keccak256 of the account's deterministic signature over chain, contract and round; None if it cannot."""

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from threading import RLock
 
@@ -13,8 +15,8 @@ from swarm_chain.adapters.coordinator_model import CoordinatorModel, Transaction
 from swarm_chain.core.cids import Cid, verify
 from swarm_chain.core.commitments import keccak256
 from swarm_chain.core.gas import GAS_CAPS
-from swarm_chain.errors import AccountError, BlockNotFound, TooLarge
-from swarm_chain.ports import MAX_BLOCK
+from swarm_chain.errors import AccountError, BlockNotFound, Reverted, TooLarge
+from swarm_chain.ports import MAX_BLOCK, OnSigned
 from swarm_chain.types import (
     Address,
     BlockNumber,
@@ -56,6 +58,8 @@ class _Ledger:
 
     def __init__(self, config: SwarmConfig, *, chain_id: int, coordinator: Address, now: Timestamp) -> None:
         self.lock = RLock()
+        self.nonces: defaultdict[Address, int] = defaultdict(int)
+        self.signed: dict[bytes, Call] = {}
         self.chain_id = chain_id
         self.now = now
         self.model = CoordinatorModel(config, chain_id=chain_id, address=coordinator)
@@ -175,14 +179,31 @@ class MemoryChain:
 
     # ------------------------------------------------------------------------------------------------------- writes
 
-    def send(self, call: Call) -> Receipt:
-        """Executes a call in a block of its own. Raises the `Reverted` of the contract's error."""
-        if self._account is None:
-            raise AccountError(f"{call.function} needs an account to send from; use `as_account`")
+    def send(self, call: Call, *, on_signed: OnSigned | None = None) -> Receipt:
+        """Executes a call in a block of its own. Raises the `Reverted` of the contract's error, and uses no nonce."""
+        account = self._require_account()
         ledger = self._ledger
         with ledger.lock:
-            transaction = ledger.next_transaction(self._account)
+            nonce = ledger.nonces[account]
+            signed = keccak256(account + nonce.to_bytes(8, "big") + repr(call).encode())
+            ledger.signed[signed] = call
+        if on_signed is not None:
+            on_signed(signed, signed, nonce)
+        return self._execute(account, call)
+
+    def settle(self, transaction: bytes, nonce: int) -> None:
+        """Executes what was signed before, unless another transaction took its nonce. A revert is no error here."""
+        account = self._require_account()
+        if self._ledger.nonces[account] == nonce:
+            with suppress(Reverted):
+                self._execute(account, self._ledger.signed[transaction])
+
+    def _execute(self, account: Address, call: Call) -> Receipt:
+        ledger = self._ledger
+        with ledger.lock:
+            transaction = ledger.next_transaction(account)
             events = ledger.model.execute(call, transaction)
+            ledger.nonces[account] += 1
             ledger.mine(call, transaction, events)
         return Receipt(
             transaction=transaction.digest,
@@ -190,6 +211,11 @@ class MemoryChain:
             gas_used=GAS_CAPS[type(call)],
             events=events,
         )
+
+    def _require_account(self) -> Address:
+        if self._account is None:
+            raise AccountError("this needs an account to send from; use `as_account`")
+        return self._account
 
     def salt(self, round_number: RoundNumber) -> Salt | None:
         """A salt that is the same whenever it is asked for; None for a reader."""

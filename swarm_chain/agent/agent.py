@@ -11,7 +11,7 @@ from swarm_chain.agent.activity import Activity, Health, OnActivity
 from swarm_chain.agent.contribution import Contribution
 from swarm_chain.agent.convergence import Convergence
 from swarm_chain.agent.heads import Heads
-from swarm_chain.agent.journal import Journal
+from swarm_chain.agent.journal import Journal, SignedTransaction
 from swarm_chain.core.rounds import (
     Action,
     Adopt,
@@ -143,6 +143,7 @@ class Agent:
         return wait
 
     def _act(self) -> float:
+        self._settle()
         view = self._chain.look()
         if self._is_done(view):
             self._is_stopping = True
@@ -163,7 +164,7 @@ class Agent:
         try:
             if self._chain.node_info(self.account).status == NodeStatus.ACTIVE:
                 self._show(Activity(does="suspending", round=self._shown.round))
-                self._chain.send(Suspend(node=self.account))
+                self._send_journalled(Suspend(node=self.account))
         except ChainError as error:
             log.warning("could not suspend this node: peers wait for it until it counts as absent: %s", error)
         self._show(replace(self._shown, does="stopped", progress=None))
@@ -345,7 +346,29 @@ class Agent:
 
     def _send(self, call: Call, view: ChainView) -> None:
         self._announce(_DOING[call.function], view.round.round)
-        self._chain.send(call)
+        self._send_journalled(call)
+
+    def _send_journalled(self, call: Call) -> None:
+        """Sends a call whose transaction is on disk before it leaves: after a kill it is settled, not sent twice."""
+        nonces: list[int] = []
+
+        def record(digest: bytes, raw: bytes, nonce: int) -> None:
+            nonces.append(nonce)
+            self._journal.record_signed(SignedTransaction(hash=digest, nonce=nonce, raw=raw, function=call.function))
+
+        try:
+            self._chain.send(call, on_signed=record)
+        except Reverted:
+            self._journal.record_settled(max(nonces, default=-1))
+            raise
+        self._journal.record_settled(max(nonces, default=-1))
+
+    def _settle(self) -> None:
+        """Waits for what was signed before a kill, so that the next look at the chain shows what came of it."""
+        for transaction in self._journal.unsettled():
+            log.info("settling %s, signed before this agent was started", transaction.function)
+            self._chain.settle(transaction.raw, transaction.nonce)
+            self._journal.record_settled(transaction.nonce)
 
     def _pause(self, view: ChainView, until: Timestamp | None) -> float:
         """Seconds to the next look: the poll interval, or less when something is due before."""

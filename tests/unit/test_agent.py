@@ -12,13 +12,16 @@ from swarm_chain.agent.agent import Policy
 from swarm_chain.core.cids import document_cid
 from swarm_chain.core.documents import Reason, UpdateDocument, read
 from swarm_chain.errors import JournalError, NotFinite
+from swarm_chain.ports import OnSigned
 from swarm_chain.types import (
     AbortReason,
     Address,
     NodeStatus,
     NodeSuspended,
     Phase,
+    Receipt,
     RoundAborted,
+    RoundNumber,
     SuspensionReason,
     UpdateRevealed,
 )
@@ -105,6 +108,40 @@ def test_kill__after_every_single_step__trains_once_and_sends_once_a_round(tmp_p
     assert swarm.head_value() == 2 * EACH_ROUND
     assert [node.trainer.trainings for node in swarm.nodes] == [[1, 2]] * 4
     assert len([event for event in swarm.chain.events() if isinstance(event, UpdateRevealed)]) == 8
+
+
+@pytest.mark.parametrize("was_sent", [False, True])
+def test_kill__after_signing__the_signed_transaction_is_settled_and_no_second_sent(
+    tmp_path: Path, was_sent: bool
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    swarm = Swarm(tmp_path)
+    node = swarm.nodes[0]
+    swarm.run_until(lambda: node.journal.update(RoundNumber(1)) is not None)
+    send = node.chain.send
+
+    def killed(call: Call, *, on_signed: OnSigned | None = None) -> Receipt:
+        def then_killed(digest: bytes, raw: bytes, nonce: int) -> None:
+            assert on_signed is not None
+            on_signed(digest, raw, nonce)
+            if was_sent:
+                node.chain.settle(raw, nonce)
+            raise Killed
+
+        return send(call, on_signed=then_killed)
+
+    node.chain.send = killed  # type: ignore[method-assign]
+    with pytest.raises(Killed):
+        node.agent.step()
+    again = swarm.restart(node)
+    assert len(again.journal.unsettled()) == 1
+    again.agent.step()
+    assert again.journal.unsettled() == []
+    assert swarm.chain.node_info(node.account).committed_round == 1
+    swarm.run(rounds=1)
+    assert swarm.head_value() == EACH_ROUND
 
 
 def test_abort__base_unchanged__submits_again_without_training(tmp_path: Path) -> None:

@@ -1,0 +1,97 @@
+"""A node's configuration to a wired agent: the only place that picks implementations."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from swarm_chain.accounts import Signer, open_keystore
+from swarm_chain.adapters.stores import open_stores
+from swarm_chain.adapters.torch_trainer import TorchTrainer
+from swarm_chain.adapters.web3_chain import Web3Chain
+from swarm_chain.agent.activity import OnActivity
+from swarm_chain.agent.agent import Agent, Policy
+from swarm_chain.agent.contribution import Contribution
+from swarm_chain.agent.convergence import Convergence
+from swarm_chain.agent.heads import Heads
+from swarm_chain.agent.journal import Journal
+from swarm_chain.config import DEVELOPMENT_CHAINS, NodeConfig
+from swarm_chain.core import documents
+from swarm_chain.core.documents import TaskDocument
+from swarm_chain.core.spool import Spool
+from swarm_chain.errors import AccountError, TaskMismatch
+from swarm_chain.genesis import task_of
+from swarm_chain.ports import Chain, Trainer, UpdateStore
+
+DEVELOPMENT_PACE: Final = (0.1, 1.0)
+"""Seconds between looks, and of spread, where a transaction is in a block at once."""
+PACE: Final = (3.0, 24.0)
+"""The same where blocks take about twelve seconds."""
+
+
+def build_agent(config: NodeConfig, *, password: str, policy: Policy, on_activity: OnActivity) -> Agent:
+    """The agent of a configured node. Asks the chain and the stores; raises what they, the keystore and the task do."""
+    signer = _signer(config, password)
+    chain = Web3Chain.connect(
+        config.rpc_urls,
+        config.contract,
+        chain_id=config.chain_id,
+        signer=signer,
+        deployed_at=config.deployment_block,
+    )
+    store = open_stores(config.stores)
+    task = documents.read(store.get, chain.swarm_info().config.task_digest, TaskDocument)
+    if task.name != config.task:
+        raise TaskMismatch(
+            f"this node is configured for task {config.task}, and the swarm's is {task.name}; join again"
+        )
+    poll, spread = DEVELOPMENT_PACE if config.chain_id in DEVELOPMENT_CHAINS else PACE
+    return wire_agent(
+        task=task,
+        chain=chain,
+        store=store,
+        trainer=TorchTrainer(task_of(task), config.data),
+        journal=Journal(config.journal, chain_id=config.chain_id, coordinator=config.contract, account=config.account),
+        spool=config.journal.parent / "spool",
+        policy=replace(policy, poll=poll, spread=spread),
+        on_activity=on_activity,
+    )
+
+
+def wire_agent(
+    *,
+    task: TaskDocument,
+    chain: Chain,
+    store: UpdateStore,
+    trainer: Trainer,
+    journal: Journal,
+    spool: Path,
+    policy: Policy,
+    on_activity: OnActivity,
+) -> Agent:
+    """An agent over any implementations of the ports. `spool` is a folder that only this agent uses."""
+    files = Spool(spool, store.get)
+    heads = Heads(task=task, store=store, spool=files, journal=journal)
+    return Agent(
+        chain=chain,
+        trainer=trainer,
+        journal=journal,
+        heads=heads,
+        contribution=Contribution(
+            task=task, chain=chain, store=store, trainer=trainer, spool=files, heads=heads, journal=journal
+        ),
+        convergence=Convergence(task=task, chain=chain, store=store, spool=files, heads=heads),
+        policy=policy,
+        on_activity=on_activity,
+    )
+
+
+def _signer(config: NodeConfig, password: str) -> Signer:
+    signer = open_keystore(config.keystore, password)
+    if signer.address != config.account:
+        raise AccountError(
+            f"keystore {config.keystore} holds {signer.checksum_address}, and this node's account is "
+            f"0x{config.account.hex()}; correct the node's configuration"
+        )
+    return signer
