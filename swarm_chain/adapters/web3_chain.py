@@ -15,7 +15,6 @@ from swarm_chain.adapters.ethereum.logs import LogReader, decode_log, position_o
 from swarm_chain.adapters.ethereum.reverts import explain, revert_in
 from swarm_chain.adapters.ethereum.transactions import (
     Message,
-    OnSigned,
     Patience,
     Sender,
     TransactionSigner,
@@ -23,6 +22,7 @@ from swarm_chain.adapters.ethereum.transactions import (
 )
 from swarm_chain.core.gas import gas_limit
 from swarm_chain.errors import AccountError, ChainError, InvalidAnswer, NotACoordinator, TransactionFailed
+from swarm_chain.ports import OnSigned
 from swarm_chain.types import (
     ZERO_ADDRESS,
     Address,
@@ -284,6 +284,12 @@ class Web3Chain:
             raise self._failure(message, receipt)
         return self._receipt(receipt)
 
+    def settle(self, transaction: bytes, nonce: int) -> None:
+        """Sends a transaction signed before, as it is; returns once it, or another of its nonce, is in a block."""
+        self._require_account()
+        assert self._sender is not None  # noqa: S101
+        self._sender.settle(transaction, nonce)
+
     def salt(self, round_number: RoundNumber) -> Salt | None:
         """keccak256 of the account's deterministic signature over chain, contract and round; None for a reader."""
         return None if self._signer is None else self._signer.salt(self.chain_id, self._coordinator, round_number)
@@ -309,7 +315,7 @@ class Web3Chain:
         number = as_int(receipt["blockNumber"])
         call = {
             "from": as_hex(self._require_account()),
-            "to": as_hex(message.to),
+            "to": as_hex(self._coordinator),
             "data": as_hex(message.data),
             "gas": hex(message.gas),
         }

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Any, Final, Protocol
@@ -26,10 +26,8 @@ from swarm_chain.errors import (
     TransactionFailed,
     TransactionStuck,
 )
+from swarm_chain.ports import OnSigned
 from swarm_chain.types import Address, Gas
-
-OnSigned = Callable[[bytes, bytes, int], None]
-"""Told a transaction's hash, its signed bytes and its nonce before anybody else sees them."""
 
 RETRIES: Final = 3
 """How often a call starts anew because another program used the account's nonce meanwhile."""
@@ -65,10 +63,10 @@ class Patience:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Message:
-    """What to send: data for a contract, and the gas it may take. `name` is what errors call it."""
+    """What to send: data for a contract, and the gas it may take. `name` is what errors call it, `to` None deploys."""
 
     name: str
-    to: Address
+    to: Address | None
     data: bytes
     gas: Gas
 
@@ -122,12 +120,34 @@ class Sender:
             "let only one program use this account"
         )
 
+    def settle(self, raw: bytes, nonce: int) -> None:
+        """Hands over a transaction signed before; returns once it, or another of its nonce, is in a block.
+
+        Raises `TransactionStuck`, `ChainUnavailable`, and `TransactionFailed` where the chain refuses it for good.
+        """
+        attempt = _Attempt(self._endpoints, nonce, self._patience, as_hex(self._signer.address))
+        try:
+            attempt.broadcast(raw)
+            if attempt.receipt() is not None:
+                return
+        except _NonceTakenError:
+            return
+        except _FeeTooLowError:
+            return  # It cannot get into a block any more: the call is made anew, with the same nonce.
+        except RpcError as error:
+            raise TransactionFailed(f"a transaction signed before is refused: {error.text}") from error
+        raise TransactionStuck(
+            f"a transaction signed before (nonce {nonce}) is not in a block; see whether the chain makes blocks"
+        )
+
     # ----------------------------------------------------------------------------------------------------- preparing
 
     def _quote(self, message: Message) -> _Quote:
         """What the transaction needs to know, and what it would do now: one round trip."""
         account = as_hex(self._signer.address)
-        call = {"from": account, "to": as_hex(message.to), "data": as_hex(message.data), "gas": hex(message.gas)}
+        call = {"from": account, "data": as_hex(message.data), "gas": hex(message.gas)}
+        if message.to is not None:
+            call["to"] = as_hex(message.to)
         nonce, balance, block, tip, gas_price, preview = self._endpoints.batch(
             [
                 ("eth_getTransactionCount", [account, "pending"]),
@@ -189,7 +209,7 @@ class Sender:
             {
                 "chainId": self._endpoints.chain_id,
                 "nonce": quote.nonce,
-                "to": bytes(message.to),
+                "to": bytes(message.to or b""),
                 "value": 0,
                 "data": message.data,
                 "gas": message.gas,
