@@ -16,6 +16,7 @@ from swarm_chain.ports import OnSigned
 from swarm_chain.types import (
     AbortReason,
     Address,
+    Call,
     NodeStatus,
     NodeSuspended,
     Phase,
