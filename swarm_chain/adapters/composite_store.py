@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 from swarm_chain.core.cids import Cid, verify
 from swarm_chain.errors import BlockNotFound, ConfigurationError, CorruptedBlock, StoreError, StoreUnavailable
 from swarm_chain.ports import MAX_BLOCK, UpdateStore
+
+log = logging.getLogger(__name__)
 
 
 class CompositeStore:
@@ -43,17 +46,30 @@ class CompositeStore:
             store.put(cid, data)
 
     def get(self, cid: Cid, *, max_bytes: int = MAX_BLOCK) -> bytes:
-        """The block from the first store that gives it.
+        """The block from the first store that gives it; kept in the writable ones too where that one is not.
 
-        Raises `BlockNotFound`, or what is worse: `CorruptedBlock`, `StoreUnavailable`; at once `TooLarge`.
+        So a node serves what it fetched from others. Raises `BlockNotFound`, or what is worse: `CorruptedBlock`, `StoreUnavailable`; at once `TooLarge`.
         """
         problems: list[StoreError] = []
         for store in self.stores:
             try:
-                return store.get(cid, max_bytes=max_bytes)
+                data = store.get(cid, max_bytes=max_bytes)
             except StoreError as problem:
                 problems.append(problem)
+                continue
+            if not store.is_writable:
+                self._keep(cid, data)
+            return data
         raise _worst(problems)
+
+    def _keep(self, cid: Cid, data: bytes) -> None:
+        """Reading must not fail because a copy could not be kept."""
+        for store in self.stores:
+            if store.is_writable:
+                try:
+                    store.put(cid, data)
+                except StoreError as error:
+                    log.warning("%s could not keep a copy of %s: %s", store.name, cid, error)
 
     def has(self, cid: Cid) -> bool:
         """Whether a store that can be asked has the block."""

@@ -140,3 +140,16 @@ def test_absolute_spec__relative_path__is_found_from_anywhere(tmp_path: Path, mo
     monkeypatch.chdir(tmp_path)
     assert absolute_spec("local:blocks") == f"local:{tmp_path}/blocks"
     assert absolute_spec("kubo:http://host") == "kubo:http://host"
+
+
+def test_get__only_a_read_only_store_has_it__the_writable_ones_keep_a_copy(tmp_path: Path) -> None:
+    LocalStore(tmp_path).put(CID, DATA)
+    own = MemoryStore()
+    assert CompositeStore([own, LocalStore(tmp_path, writable=False)]).get(CID) == DATA
+    assert own.get(CID) == DATA
+
+
+def test_get__a_copy_cannot_be_kept__gives_the_block_all_the_same(tmp_path: Path) -> None:
+    LocalStore(tmp_path).put(CID, DATA)
+    full = FailingStore(StoreUnavailable)
+    assert CompositeStore([full, LocalStore(tmp_path, writable=False)]).get(CID) == DATA
