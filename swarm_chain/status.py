@@ -9,6 +9,7 @@ from typing import Any
 from swarm_chain.core import documents
 from swarm_chain.core.cids import document_cid
 from swarm_chain.core.documents import ResultDocument, UpdateDocument
+from swarm_chain.core.quorum import fault_tolerance
 from swarm_chain.errors import Malformed, StoreError
 from swarm_chain.ports import Chain, UpdateStore
 from swarm_chain.types import (
@@ -246,7 +247,8 @@ def _advise_aborted(
     if not away:
         return f"{what}, and no node stayed away from all of them: their agents' logs say why"
     left = view.swarm.active_nodes - len(away)
-    needed = max(view.swarm.config.min_updates, required_quorum(left, view.swarm.config.quorum_bps))
+    config = view.swarm.config
+    needed = fault_tolerance(config.quorum_bps, config.min_updates, left).required
     help_ = "a registrar's action is what helps (`swarm-chain node suspend NODE`, or `node remove NODE`)"
     if left < needed:
         help_ = f"a registrar must invite more nodes, or these come back: without them {left} of {needed} are left"
@@ -286,11 +288,6 @@ _DONE: Mapping[AbortReason, tuple[type[Event], ...]] = {
     AbortReason.TOO_FEW_REVEALS: (UpdateRevealed,),
     AbortReason.NO_QUORUM: (ResultAttested,),
 }
-
-
-def required_quorum(expected: int, quorum_bps: int) -> int:
-    """Equal attestations that finalise a round of so many nodes: `ceil(expected * quorumBps / 10000)`."""
-    return -(-expected * quorum_bps // 10_000)
 
 
 def _names(nodes: Sequence[NodeState]) -> str:

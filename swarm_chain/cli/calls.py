@@ -30,17 +30,30 @@ class Calling:
     place: Place
     sender: Sender
 
-    def chain(self) -> Chain:
+    def open(self) -> Line:
         """The contract, with an account that can send."""
-        from swarm_chain.cli.connect import open_writer
+        from swarm_chain.cli.connect import confirmations_of, connect, find_contract, open_signer
 
-        return open_writer(self.place, self.contract, self.sender)
+        found = find_contract(self.place, self.contract)
+        signer = open_signer(self.sender, found.target.chain_id)
+        return Line(chain=connect(found, signer), confirmations=confirmations_of(self.sender, found.target))
 
-    def send(self, call: Call, chain: Chain | None = None) -> Receipt:
+    def send(self, call: Call) -> Receipt:
         """Sends a call, waits until it is as deep as was asked, and says what happened."""
-        chain = chain or self.chain()
-        receipt = chain.send(call)
-        wait_for_depth(chain, receipt, self.sender.confirmations)
+        return self.open().send(call)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Line:
+    """A contract with an account that can send, and how deep a transaction must be before a command ends."""
+
+    chain: Chain
+    confirmations: int
+
+    def send(self, call: Call) -> Receipt:
+        """Sends a call, waits until it is as deep as was asked, and says what happened."""
+        receipt = self.chain.send(call)
+        wait_for_depth(self.chain, receipt, self.confirmations)
         say(f"{call.function}: block {receipt.block_number}, {receipt.gas_used:,} gas, 0x{receipt.transaction.hex()}")
         for event in receipt.events:
             click.echo(describe_event(event))

@@ -27,7 +27,7 @@ class Sender:
 
     account: str | None
     password_file: Path | None
-    confirmations: int
+    confirmations: int | None
 
 
 password_file_option = click.option(
@@ -91,12 +91,12 @@ def sender_options(command: F) -> F:
         "--confirmations",
         metavar="N",
         type=click.IntRange(min=0),
-        default=0,
-        show_default=True,
-        help="Blocks on top of a transaction's before the command ends.",
+        help="Blocks on top of a transaction's before the command ends; without it the network's.",
     )
     @wraps(command)
-    def run(*args: Any, account: str | None, password_file: Path | None, confirmations: int, **options: Any) -> Any:
+    def run(
+        *args: Any, account: str | None, password_file: Path | None, confirmations: int | None, **options: Any
+    ) -> Any:
         sender = Sender(account=account, password_file=password_file, confirmations=confirmations)
         return command(*args, sender=sender, **options)
 

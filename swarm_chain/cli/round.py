@@ -61,18 +61,18 @@ def commit(digest: Digest, samples: int, salt: bytes | None, number: int | None,
     """Commit to an update that nobody can read yet (an expected node of a sealed swarm)."""
     from swarm_chain.core.commitments import commitment_to
 
-    chain = to.chain()
-    round_number = current_round(chain, number)
+    line = to.open()
+    round_number = current_round(line.chain, number)
     commitment = commitment_to(
-        chain_id=chain.chain_id,
-        coordinator=chain.coordinator,
+        chain_id=line.chain.chain_id,
+        coordinator=line.chain.coordinator,
         round_number=round_number,
-        node=sender_of(chain),
+        node=sender_of(line.chain),
         digest=digest,
         samples=Samples(samples),
-        salt=salt_for(chain, round_number, salt),
+        salt=salt_for(line.chain, round_number, salt),
     )
-    to.send(CommitUpdate(round=round_number, commitment=commitment), chain)
+    line.send(CommitUpdate(round=round_number, commitment=commitment))
 
 
 @round_.command()
@@ -83,10 +83,10 @@ def commit(digest: Digest, samples: int, salt: bytes | None, number: int | None,
 @calling_options
 def reveal(digest: Digest, samples: int, salt: bytes | None, number: int | None, to: Calling) -> None:
     """Show what was committed (a committer of a sealed swarm)."""
-    chain = to.chain()
-    round_number = current_round(chain, number)
-    shown = salt_for(chain, round_number, salt)
-    to.send(RevealUpdate(round=round_number, digest=digest, samples=Samples(samples), salt=shown), chain)
+    line = to.open()
+    round_number = current_round(line.chain, number)
+    shown = salt_for(line.chain, round_number, salt)
+    line.send(RevealUpdate(round=round_number, digest=digest, samples=Samples(samples), salt=shown))
 
 
 @round_.command()
@@ -96,9 +96,9 @@ def reveal(digest: Digest, samples: int, salt: bytes | None, number: int | None,
 @calling_options
 def submit(digest: Digest, samples: int, number: int | None, to: Calling) -> None:
     """Submit an update in one step (an expected node of a direct swarm)."""
-    chain = to.chain()
-    call = SubmitUpdate(round=current_round(chain, number), digest=digest, samples=Samples(samples))
-    to.send(call, chain)
+    line = to.open()
+    call = SubmitUpdate(round=current_round(line.chain, number), digest=digest, samples=Samples(samples))
+    line.send(call)
 
 
 @round_.command()
@@ -106,8 +106,8 @@ def submit(digest: Digest, samples: int, number: int | None, to: Calling) -> Non
 @calling_options
 def close(number: int | None, to: Calling) -> None:
     """End a phase whose deadline has passed (anyone)."""
-    chain = to.chain()
-    to.send(CloseRound(round=current_round(chain, number)), chain)
+    line = to.open()
+    line.send(CloseRound(round=current_round(line.chain, number)))
 
 
 @round_.command()
@@ -116,5 +116,5 @@ def close(number: int | None, to: Calling) -> None:
 @calling_options
 def attest(digest: Digest, number: int | None, to: Calling) -> None:
     """Say which result this account computed (a revealer); may be changed until the round ends."""
-    chain = to.chain()
-    to.send(Attest(round=current_round(chain, number), result=digest), chain)
+    line = to.open()
+    line.send(Attest(round=current_round(line.chain, number), result=digest))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,6 +16,7 @@ from swarm_chain.types import Metrics, NodeStatus, Phase
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from swarm_chain.cli.connect import Reading
     from swarm_chain.node_status import NodeStatusFile
     from swarm_chain.status import NodeState, SwarmStatus
 
@@ -62,7 +63,7 @@ def status(
         show(render(found, reading.activities()))
 
 
-def _watch(reading: Any) -> None:
+def _watch(reading: Reading) -> None:
     from rich.live import Live
 
     with Live(auto_refresh=False, screen=False) as live:

@@ -12,7 +12,7 @@ from swarm_chain.core.cids import Cid, Codec, document_cid
 from swarm_chain.core.commitments import commitment_to
 from swarm_chain.core.documents import UpdateDocument
 from swarm_chain.schemas import load_schema
-from swarm_chain.status import SwarmStatus, document_of, read_status, required_quorum
+from swarm_chain.status import SwarmStatus, document_of, read_status
 from swarm_chain.types import (
     AddNode,
     Address,
@@ -297,17 +297,6 @@ def test_advice__suspended_itself__says_that_it_can_come_back() -> None:
     chain = swarm(A, B)
     chain.as_account(B).send(Suspend(node=B))
     assert "swarm-chain node resume" in advice(chain)
-
-
-@pytest.mark.parametrize(
-    ("expected", "bps", "quorum"), [(2, 5001, 2), (3, 5001, 2), (4, 5001, 3), (4, 10_000, 4), (50, 6667, 34)]
-)
-def test_required_quorum__rounds_up(expected: int, bps: int, quorum: int) -> None:
-    assert required_quorum(expected, bps) == quorum
-    chain = swarm(*(Address(bytes([number]) * 20) for number in range(1, expected + 1)))
-    if bps == CONFIG.quorum_bps:
-        open_round(chain, A)
-        assert chain.look().round.quorum == quorum
 
 
 # ----------------------------------------------------------------------------------------------------------------- JSON

@@ -1,0 +1,167 @@
+"""`swarm-chain agent`: one process that takes part in a swarm for one node."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from swarm_chain.cli.options import password_file_option
+from swarm_chain.cli.output import printable, say
+from swarm_chain.cli.params import CONDITION
+
+if TYPE_CHECKING:
+    from swarm_chain.agent.activity import Activity
+    from swarm_chain.agent.agent import Agent, Policy
+    from swarm_chain.config import NodeConfig
+
+
+@click.group()
+def agent() -> None:
+    """Take part in a swarm."""
+
+
+@agent.command()
+@click.argument("node", metavar="[NODE]", required=False)
+@click.option(
+    "--config",
+    "config_file",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The node's configuration, where it is not one that `join` wrote here.",
+)
+@click.option(
+    "--rounds",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="End when the swarm has finalised N rounds since deployment.",
+)
+@click.option(
+    "--until", type=CONDITION, help="End when a metric of the head, on this node's held-out data, is so good."
+)
+@click.option(
+    "--min-new-samples",
+    metavar="N",
+    type=click.IntRange(min=0),
+    help="Sit rounds out until there are so many more samples than in the last update.",
+)
+@password_file_option
+def run(
+    node: str | None,
+    config_file: Path | None,
+    rounds: int | None,
+    until: tuple[str, float] | None,
+    min_new_samples: int | None,
+    password_file: Path | None,
+) -> None:
+    """Train, submit, merge and attest, round after round, until told to end.
+
+    NODE is a node that `join` configured here; it may be left out where there is only one. Ctrl-C lets the agent finish
+    what it does and suspends its node, so that no peer waits for it; a second Ctrl-C ends it at once. Killed at any
+    moment, it goes on where it was when it is started again.
+    """
+    from swarm_chain.bootstrap import build_agent
+    from swarm_chain.cli.nodes import find_node
+    from swarm_chain.config import load_node_config
+
+    path = find_node(node, config_file)
+    config = load_node_config(path)
+    _log_to_stderr()
+    show = _shower(path.parent, config)
+    built = build_agent(
+        config,
+        password=_password(config, password_file),
+        policy=_policy(config, rounds, until, min_new_samples),
+        on_activity=show,
+    )
+    with _ending_in_order(built):
+        built.run()
+
+
+def _password(config: NodeConfig, file: Path | None) -> str:
+    from swarm_chain.cli.passwords import ask_password
+
+    return ask_password(config.keystore.name, file or config.password_file)
+
+
+def _policy(
+    config: NodeConfig, rounds: int | None, until: tuple[str, float] | None, min_new_samples: int | None
+) -> Policy:
+    from swarm_chain.agent.agent import Policy
+
+    return Policy(
+        rounds=rounds,
+        until=until,
+        min_new_samples=config.min_new_samples if min_new_samples is None else min_new_samples,
+        confirmations=config.confirmations,
+    )
+
+
+def _shower(folder: Path, config: NodeConfig) -> Callable[[Activity], None]:
+    """Shows what the agent does: a line on stderr for each thing, and the file that `status` reads."""
+    from swarm_chain.node_status import write_node_status
+
+    name = config.label or folder.name
+    last = ""
+
+    def show(activity: Activity) -> None:
+        nonlocal last
+        write_node_status(
+            folder,
+            name=name,
+            chain_id=config.chain_id,
+            contract=config.contract,
+            account=config.account,
+            activity=activity,
+        )
+        line = describe(activity)
+        if line != last:
+            last = line
+            logging.getLogger("swarm_chain").info("%s", line)
+
+    return show
+
+
+def describe(activity: Activity) -> str:
+    """An activity in one line, the same while a training goes on: `round 3: committing`."""
+    from swarm_chain.cli.status import describe_metrics
+
+    line = f"round {activity.round}: {activity.does}"
+    if activity.does == "training" and activity.progress == 1.0 and activity.local_metrics:
+        line += f" done on {activity.samples:,} samples: {describe_metrics(activity.local_metrics)}"
+    return f"{line} ({printable(activity.note)})" if activity.note else line
+
+
+def _log_to_stderr() -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
+    logger = logging.getLogger("swarm_chain")
+    logger.handlers[:] = [handler]
+    logger.setLevel(logging.INFO)
+
+
+@contextmanager
+def _ending_in_order(agent: Agent) -> Iterator[None]:
+    """While inside, the first SIGINT or SIGTERM lets the agent end in order, and a second SIGINT ends it at once."""
+    asked = threading.Event()
+
+    def stop(number: int, _: object) -> None:
+        if asked.is_set() and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        asked.set()
+        say("ending in order; Ctrl-C again ends at once, and peers then wait until this node counts as absent")
+        agent.stop()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,40 @@
+"""Where the nodes of this machine lie: `HOME/nodes/NAME/node.toml`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from swarm_chain.errors import ConfigurationError
+
+FILE = "node.toml"
+
+
+def nodes_folder() -> Path:
+    """The folder that has a folder for every node."""
+    from swarm_chain import config
+
+    return config.home() / "nodes"
+
+
+def node_names() -> list[str]:
+    """Nodes that `join` configured here."""
+    return sorted(path.parent.name for path in nodes_folder().glob(f"*/{FILE}"))
+
+
+def find_node(name: str | None, config_file: Path | None) -> Path:
+    """The configuration of a node: the given file, that of the name, or the only one. Raises `ConfigurationError`."""
+    if config_file is not None:
+        if name is not None:
+            raise ConfigurationError("give NODE or --config, not both")
+        return config_file
+    names = node_names()
+    if name is None and len(names) == 1:
+        return nodes_folder() / names[0] / FILE
+    if name in names:
+        return nodes_folder() / str(name) / FILE
+    there = (
+        f"there are {', '.join(names)}"
+        if names
+        else f"there is none in {nodes_folder()}; join with `swarm-chain join CODE`"
+    )
+    raise ConfigurationError(f"no node {name}: {there}" if name else f"which node? {there}")
