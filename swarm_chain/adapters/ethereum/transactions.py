@@ -32,6 +32,9 @@ from swarm_chain.types import Address, Gas
 RETRIES: Final = 3
 """How often a call starts anew because another program used the account's nonce meanwhile."""
 
+MISSING: Final = 5
+"""Looks that must find a nonce used, and none of its transactions: an endpoint's parts lag behind each other."""
+
 _KNOWN = ("already known", "known transaction", "already imported", "already exists")
 _NONCE = ("nonce too low", "correct nonce", "nonce is too low", "old nonce", "invalid nonce")
 _FUNDS = ("insufficient funds", "insufficient balance", "doesn't have enough funds", "enough balance")
@@ -126,16 +129,17 @@ class Sender:
         Raises `TransactionStuck`, `ChainUnavailable`, and `TransactionFailed` where the chain refuses it for good.
         """
         attempt = _Attempt(self._endpoints, nonce, self._patience, as_hex(self._signer.address))
-        try:
-            attempt.broadcast(raw)
-            if attempt.receipt() is not None:
+        with _LOCKS[self._endpoints.chain_id, self._signer.address]:
+            try:
+                attempt.take_up(raw)
+                if attempt.receipt() is not None:
+                    return
+            except _NonceTakenError:
                 return
-        except _NonceTakenError:
-            return
-        except _FeeTooLowError:
-            return  # It cannot get into a block any more: the call is made anew, with the same nonce.
-        except RpcError as error:
-            raise TransactionFailed(f"a transaction signed before is refused: {error.text}") from error
+            except _FeeTooLowError:
+                return  # It cannot get into a block any more: the call is made anew, with the same nonce.
+            except RpcError as error:
+                raise TransactionFailed(f"a transaction signed before is refused: {error.text}") from error
         raise TransactionStuck(
             f"a transaction signed before (nonce {nonce}) is not in a block; see whether the chain makes blocks"
         )
@@ -243,12 +247,29 @@ class _Attempt:
         self._account = account
         self._hashes: list[str] = []
         self._last = b""
+        self._missing = 0
 
     def broadcast(self, raw: bytes) -> None:
         """Hands a transaction to the chain. One that it may have received counts as sent."""
         self._last = raw
         self._hashes.append(as_hex(keccak256(raw)))
         self._hand_over()
+
+    def take_up(self, raw: bytes) -> None:
+        """Goes on with a transaction signed before, and hands it over only if the chain does not know it.
+
+        Ganache executes one with nonce 0 again and again.
+        """
+        self._last = raw
+        self._hashes.append(as_hex(keccak256(raw)))
+        count, known = self._endpoints.batch(
+            [
+                ("eth_getTransactionCount", [self._account, "latest"]),
+                ("eth_getTransactionByHash", [self._hashes[-1]]),
+            ]
+        )
+        if known is None and as_int(_required(count)) <= self._nonce:
+            self._hand_over()
 
     def _hand_over(self) -> None:
         try:
@@ -320,7 +341,8 @@ class _Attempt:
         for receipt in answers[::2]:
             if isinstance(receipt, Mapping) and receipt.get("blockNumber") is not None:
                 return receipt
-        if all(answer is None for answer in answers):
+        self._missing = self._missing + 1 if all(answer is None for answer in answers) else 0
+        if self._missing >= MISSING:
             raise _NonceTakenError
         return None
 
