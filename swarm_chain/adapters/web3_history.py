@@ -1,0 +1,199 @@
+"""A coordinator's history over JSON-RPC, as an audit reads it from one endpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from swarm_chain.adapters.ethereum.abi import coordinator_abi
+from swarm_chain.adapters.ethereum.endpoint import RpcError
+from swarm_chain.adapters.ethereum.endpoints import Endpoints
+from swarm_chain.adapters.ethereum.hexes import as_bytes, as_hex, as_int
+from swarm_chain.adapters.ethereum.logs import decode_log, position_of
+from swarm_chain.adapters.web3_chain import Web3Chain
+from swarm_chain.audit.reader import Block, TransactionRecord
+from swarm_chain.core.commitments import keccak256
+from swarm_chain.errors import InvalidAnswer, NotACoordinator
+from swarm_chain.types import (
+    Address,
+    BlockNumber,
+    Call,
+    Digest,
+    Event,
+    Gas,
+    NodeInfo,
+    RevealUpdate,
+    RoundInfo,
+    SwarmInfo,
+    Timestamp,
+)
+
+_PAGE = 100
+_BLOOM_BITS = 2048
+
+
+class Web3History:
+    """One endpoint's story of one coordinator. Only reads."""
+
+    def __init__(self, url: str, coordinator: Address, *, timeout: float = 30.0) -> None:
+        """Asks nothing yet. `timeout` is for one request. Raises `ConfigurationError` for what is no URL."""
+        self._endpoints = Endpoints([url], timeout=timeout)
+        self._chain = Web3Chain([url], coordinator, timeout=timeout)
+        self._coordinator = coordinator
+        self._abi = coordinator_abi()
+        self._deployed_at: BlockNumber | None = None
+
+    @property
+    def name(self) -> str:
+        """The endpoint, without its URL's secrets."""
+        return self._endpoints.names
+
+    @property
+    def chain_id(self) -> int:
+        """The chain's id."""
+        return self._endpoints.chain_id
+
+    @property
+    def coordinator(self) -> Address:
+        """The contract's address."""
+        return self._coordinator
+
+    # ------------------------------------------------------------------------------------------------------ the state
+
+    def block(self, number: BlockNumber | None = None) -> Block:
+        """A block by its number, the newest unless told. Raises `InvalidAnswer` if the endpoint has none."""
+        return _block(self._header("latest" if number is None else hex(number)))
+
+    def code(self, at: BlockNumber) -> bytes:
+        """The runtime code at the coordinator's address."""
+        return self._chain.code(block=at)
+
+    def deployed_at(self, at: BlockNumber) -> BlockNumber:
+        """The first block with code at the address; the chain's first where the endpoint forgot old states."""
+        if self._deployed_at is None:
+            self._deployed_at = self._find_deployment(at)
+        return self._deployed_at
+
+    def swarm_info(self, at: BlockNumber) -> SwarmInfo:
+        """The swarm at a glance. Raises `NotACoordinator`."""
+        return self._chain.swarm_info(block=at)
+
+    def round_info(self, at: BlockNumber) -> RoundInfo:
+        """The running or last round. Raises `NotACoordinator`."""
+        data = as_hex(self._abi.encode("roundInfo"))
+        answer = self._endpoints.request("eth_call", {"to": as_hex(self._coordinator), "data": data}, hex(at))
+        try:
+            info: RoundInfo = self._abi.decode_result("roundInfo", as_bytes(answer))
+        except InvalidAnswer as error:
+            raise NotACoordinator(f"the contract at {as_hex(self._coordinator)} is no coordinator") from error
+        return info
+
+    def node_info(self, node: Address, at: BlockNumber) -> NodeInfo:
+        """One node's record."""
+        return self._chain.node_info(node, block=at)
+
+    def attestations_for(self, result: Digest, at: BlockNumber) -> int:
+        """How many attest to a result in the running or last round."""
+        return self._chain.attestations_for(result, block=at)
+
+    def _find_deployment(self, at: BlockNumber) -> BlockNumber:
+        low, high = 0, int(at)
+        try:
+            while low < high:
+                middle = (low + high) // 2
+                if self.code(BlockNumber(middle)):
+                    high = middle
+                else:
+                    low = middle + 1
+        except RpcError:
+            return BlockNumber(0)
+        return BlockNumber(low)
+
+    # ------------------------------------------------------------------------------------------------------ the record
+
+    def events(self, at: BlockNumber) -> Sequence[Event]:
+        """The events up to block `at`, as the endpoint's log search has them."""
+        return self._chain.events(from_block=self.deployed_at(at), to_block=at)
+
+    def headers(self, first: BlockNumber, last: BlockNumber) -> Iterator[tuple[Block, bool]]:
+        """Each block, and whether its header's bloom filter has the coordinator's address."""
+        mask = _bloom_mask(self._coordinator)
+        for start in range(first, last + 1, _PAGE):
+            numbers = range(start, min(start + _PAGE, last + 1))
+            headers = self._endpoints.batch([("eth_getBlockByNumber", [hex(number), False]) for number in numbers])
+            for header in map(_checked, headers):
+                bloom = int.from_bytes(as_bytes(header.get("logsBloom")), "big")
+                yield _block(header), bloom & mask == mask
+
+    def transactions(self, number: BlockNumber) -> Sequence[TransactionRecord]:
+        """The transactions of a block that left a log of the coordinator, by their receipts."""
+        block = self._header(hex(number), with_transactions=True)
+        sent = {as_bytes(each.get("hash")): each for each in block.get("transactions", ())}
+        records = (self._record(receipt, sent, number) for receipt in self._receipts(number, list(sent)))
+        return [record for record in records if record is not None]
+
+    def _receipts(self, number: BlockNumber, hashes: Sequence[bytes]) -> Sequence[Mapping[str, Any]]:
+        """All receipts of a block; one by one where the endpoint does not give a block's at once."""
+        if len(hashes) > 1:
+            try:
+                receipts = self._endpoints.request("eth_getBlockReceipts", hex(number))
+            except RpcError:
+                receipts = None
+            if isinstance(receipts, list) and len(receipts) == len(hashes):
+                return [_checked(receipt) for receipt in receipts]
+        asked = [("eth_getTransactionReceipt", [as_hex(each)]) for each in hashes]
+        return [_checked(receipt) for receipt in self._endpoints.batch(asked)]
+
+    def _record(
+        self, receipt: Mapping[str, Any], sent: Mapping[bytes, Mapping[str, Any]], number: BlockNumber
+    ) -> TransactionRecord | None:
+        digest = as_bytes(receipt.get("transactionHash"))
+        if digest not in sent or as_int(receipt.get("blockNumber")) != number:
+            raise InvalidAnswer(f"{self.name} gave a receipt that is not of block {number}; use another RPC endpoint")
+        ours = [log for log in receipt.get("logs", ()) if as_bytes(log.get("address")) == self._coordinator]
+        if not ours:
+            return None
+        events = (decode_log(log, position_of(log), self._abi) for log in ours)
+        call = self._call(receipt, sent[digest])
+        return TransactionRecord(
+            digest=digest,
+            block_number=number,
+            sender=Address(as_bytes(receipt.get("from"))),
+            function=call.function if call else "(deployment)" if receipt.get("to") is None else None,
+            salt=call.salt if isinstance(call, RevealUpdate) else None,
+            gas_used=Gas(as_int(receipt.get("gasUsed"))),
+            events=tuple(event for event in events if event is not None),
+        )
+
+    def _call(self, receipt: Mapping[str, Any], sent: Mapping[str, Any]) -> Call | None:
+        """What a transaction called, where it called the coordinator itself."""
+        to = receipt.get("to")
+        if to is None or as_bytes(to) != self._coordinator:
+            return None
+        return self._abi.decode_call(as_bytes(sent.get("input")))
+
+    def _header(self, tag: str, *, with_transactions: bool = False) -> Mapping[str, Any]:
+        return _checked(self._endpoints.request("eth_getBlockByNumber", tag, with_transactions))
+
+
+def _checked(answer: object) -> Mapping[str, Any]:
+    if isinstance(answer, RpcError):
+        raise answer
+    if not isinstance(answer, Mapping):
+        raise InvalidAnswer("an RPC endpoint lacks a block or receipt that it should have; use another")
+    return answer
+
+
+def _block(header: Mapping[str, Any]) -> Block:
+    return Block(
+        number=BlockNumber(as_int(header.get("number"))),
+        hash=as_bytes(header.get("hash")),
+        timestamp=Timestamp(as_int(header.get("timestamp"))),
+    )
+
+
+def _bloom_mask(address: Address) -> int:
+    """The three bits that a log of this address sets in a header's `logsBloom` (yellow paper, M3:2048)."""
+    digest = keccak256(address)
+    bits = (int.from_bytes(digest[place : place + 2], "big") % _BLOOM_BITS for place in (0, 2, 4))
+    return sum({1 << bit for bit in bits})

@@ -1,0 +1,135 @@
+"""What all rounds stand on: the task that the swarm agreed on, and the result it started from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from swarm_chain.audit.evidence import Evidence
+from swarm_chain.audit.failures import Names, of_failures
+from swarm_chain.audit.report import Fault, Finding
+from swarm_chain.core import merge
+from swarm_chain.core.cids import Cid, document_cid
+from swarm_chain.core.documents import ResultDocument, RuleChoice, TaskDocument
+from swarm_chain.core.unixfs import File
+from swarm_chain.core.weights import WeightsFile, check_finite, model_digest
+from swarm_chain.errors import Malformed, MalformedWeights, MergeError, NotFinite, StoreError
+from swarm_chain.types import RoundNumber, SwarmConfig
+
+GENESIS = RoundNumber(0)
+MAX_SOURCE = 16 * 1024 * 1024
+"""Bytes of the largest source file that a task is expected to link to."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ground:
+    """The task, where it could be had, and what is wrong with it and with the genesis.
+
+    `rule_fault` says why its merge rule cannot be used here, if so.
+    """
+
+    task: TaskDocument | None
+    rule_fault: Finding | None
+    findings: tuple[Finding, ...]
+    notes: tuple[str, ...] = ()
+
+
+def read_ground(evidence: Evidence, config: SwarmConfig) -> Ground:
+    """The task, read and checked, and the genesis with its weights."""
+    findings: list[Finding] = []
+    notes: list[str] = []
+    names: Names = {
+        document_cid(config.task_digest): ("the task", ()),
+        document_cid(config.genesis_digest): ("the genesis", ()),
+    }
+    task = _read_task(evidence, config, findings)
+    rule_fault = None
+    if task is not None:
+        rule_fault = _rule_fault(task)
+        findings += [rule_fault] if rule_fault else []
+        findings += _check_sources(evidence, task)
+        findings += _check_genesis(evidence, config, task, notes, names)
+    findings += of_failures(evidence.take_failures(), GENESIS, names)
+    return Ground(task=task, rule_fault=rule_fault, findings=tuple(findings), notes=tuple(notes))
+
+
+def _read_task(evidence: Evidence, config: SwarmConfig, findings: list[Finding]) -> TaskDocument | None:
+    try:
+        return evidence.read(config.task_digest, TaskDocument)
+    except StoreError:
+        return None
+    except Malformed as error:
+        message = f"the swarm's task is no task: {error}"
+        findings.append(Finding(fault=Fault.MALFORMED_DOCUMENT, message=message, round=GENESIS))
+        return None
+
+
+def _rule_fault(task: TaskDocument) -> Finding | None:
+    try:
+        merge.rule_of(task.merge)
+    except MergeError as error:
+        is_shipped = task.merge.source is None and task.merge.rule in merge.SHIPPED
+        fault = Fault.WRONG_RULE if is_shipped else Fault.RULE_NOT_ACCEPTED
+        return Finding(fault=fault, message=f"no merge can be executed again: {error}", round=GENESIS)
+    return None
+
+
+def _check_sources(evidence: Evidence, task: TaskDocument) -> Iterator[Finding]:
+    # No merge needs these; what a store has of them must be right all the same.
+    for link in (task.source, task.merge.source):
+        if isinstance(link, Cid):
+            try:
+                evidence.glance(link, max_bytes=MAX_SOURCE)
+            except Malformed as error:
+                message = f"a source that the task links to is no file: {error}"
+                yield Finding(fault=Fault.MALFORMED_DOCUMENT, message=message, round=GENESIS)
+
+
+def _check_genesis(
+    evidence: Evidence, config: SwarmConfig, task: TaskDocument, notes: list[str], names: Names
+) -> Iterator[Finding]:
+    try:
+        genesis = evidence.read(config.genesis_digest, ResultDocument)
+        names[genesis.weights] = ("the genesis' weights", ())
+        yield from _check_fields(genesis, task)
+        path = evidence.weights(File(cid=genesis.weights, size=genesis.bytes))
+        with WeightsFile(path) as weights:
+            if model_digest(weights.specs) != task.model:
+                message = "the genesis' weights are not the task's model"
+                yield Finding(fault=Fault.WRONG_WEIGHTS, message=message, round=GENESIS)
+            check_finite(weights)
+        if genesis.state is not None:
+            evidence.glance(genesis.state, max_bytes=task.update.max_bytes)
+        if genesis.base is not None:
+            yield from _check_ancestor(evidence, genesis, notes)
+    except StoreError:
+        return
+    except (MalformedWeights, NotFinite) as error:
+        yield Finding(fault=Fault.WRONG_WEIGHTS, message=f"the genesis' weights: {error}", round=GENESIS)
+    except Malformed as error:
+        yield Finding(fault=Fault.MALFORMED_DOCUMENT, message=f"the genesis: {error}", round=GENESIS)
+
+
+def _check_fields(genesis: ResultDocument, task: TaskDocument) -> Iterator[Finding]:
+    if genesis.round != 0:
+        message = f"the swarm starts from the result of round {genesis.round}, which is no genesis"
+        yield Finding(fault=Fault.WRONG_ROUND, message=message, round=GENESIS)
+    if genesis.task != task.cid():
+        message = f"the genesis is of task {genesis.task}, not of {task.cid()}"
+        yield Finding(fault=Fault.WRONG_TASK, message=message, round=GENESIS)
+    if genesis.rule != RuleChoice(name=task.merge.rule, parameters=task.merge.parameters):
+        message = f"the genesis names the merge rule {genesis.rule.name}, not the task's"
+        yield Finding(fault=Fault.WRONG_RULE, message=message, round=GENESIS)
+
+
+def _check_ancestor(evidence: Evidence, genesis: ResultDocument, notes: list[str]) -> Iterator[Finding]:
+    """The earlier swarm's result that a genesis names: its weights are the genesis' own."""
+    if genesis.base is None:
+        return
+    if not evidence.glance(genesis.base):
+        notes.append(f"the earlier swarm's result {genesis.base} is not there; no round of this swarm needs it")
+        return
+    earlier = evidence.read(genesis.base.digest, ResultDocument)
+    if earlier.weights != genesis.weights:
+        message = f"the genesis names {genesis.base} as its origin, whose weights are others"
+        yield Finding(fault=Fault.WRONG_BASE, message=message, round=GENESIS)

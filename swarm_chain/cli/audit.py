@@ -1,0 +1,239 @@
+"""`swarm-chain audit`: every round executed again, and a verdict that a stranger can check."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from swarm_chain.cli.options import Place, json_option, place_options, store_option
+from swarm_chain.cli.output import checksum, printable, say, show, table, write_json
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from swarm_chain.audit import AuditReport, Finding, RoundReport, Step
+    from swarm_chain.audit.auditor import OnProgress
+
+EXIT_STATUS = {"PASS": 0, "FAIL": 1, "INCOMPLETE": 3}
+"""2 is wrong usage, as everywhere."""
+
+_COLOURS = {"PASS": "green", "FAIL": "bold red", "INCOMPLETE": "yellow"}
+_NAMES_SHOWN = 4
+
+
+@click.command()
+@click.argument("contract", metavar="[ADDRESS|NAME]", required=False)
+@store_option
+@click.option(
+    "--round",
+    "rounds",
+    metavar="N",
+    type=click.IntRange(min=1),
+    multiple=True,
+    help="Execute only this round again; may be given again. Events are always looked at in full.",
+)
+@click.option(
+    "--block", metavar="N", type=click.IntRange(min=0), help="Look at the swarm as it was at this block, not now."
+)
+@click.option(
+    "--work-dir",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where weights are kept meanwhile; the system's temporary folder unless told.",
+)
+@json_option
+@place_options
+@click.pass_context
+def audit(
+    ctx: click.Context,
+    contract: str | None,
+    stores: tuple[str, ...],
+    rounds: tuple[int, ...],
+    block: int | None,
+    work_dir: Path | None,
+    json_file: Path | None,
+    place: Place,
+) -> None:
+    """Re-run every round of a swarm, from a chain and a store alone.
+
+    The contract's code, its events, every document and every merge are checked; nothing but the report is written.
+    Where --rpc is given more than once, all endpoints must tell the same story.
+
+    Exit status: 0 PASS, 1 FAIL, 3 INCOMPLETE (bytes that no store has), 2 wrong usage.
+    """
+    with _progress() as on_progress:
+        report = _run(place, contract, stores, rounds, block, work_dir, on_progress)
+    if json_file:
+        write_json(json_file, report.document())
+    if str(json_file) != "-":
+        show(render(report))
+    ctx.exit(EXIT_STATUS[report.verdict])
+
+
+def _run(
+    place: Place,
+    contract: str | None,
+    stores: Sequence[str],
+    rounds: Sequence[int],
+    block: int | None,
+    work_dir: Path | None,
+    on_progress: OnProgress,
+) -> AuditReport:
+    from swarm_chain import audit as auditing
+    from swarm_chain.adapters.stores import open_stores
+    from swarm_chain.adapters.web3_history import Web3History
+    from swarm_chain.artifacts import load_artifact
+    from swarm_chain.cli.connect import find_contract, store_specs
+
+    found = find_contract(place, contract)
+    return auditing.audit(
+        [Web3History(url, found.contract) for url in dict.fromkeys(found.target.rpc_urls)],
+        open_stores(store_specs(stores), writable=False),
+        artifact=load_artifact(),
+        rounds=rounds or None,
+        block=block,
+        work_dir=work_dir,
+        on_progress=on_progress,
+    )
+
+
+@contextmanager
+def _progress() -> Iterator[OnProgress]:
+    """Shows what an audit is at: a bar on a terminal, else a line a round."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _say_step
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=console, transient=True) as bars:
+        bar = bars.add_task("")
+        yield lambda step: bars.update(bar, description=step.doing, completed=step.done, total=max(1, step.total))
+
+
+def _say_step(step: Step) -> None:
+    if step.doing.startswith("executing"):
+        say(f"{step.doing} ({step.done + 1} of {step.total})")
+
+
+# ------------------------------------------------------------------------------------------------------------ rendering
+
+
+def render(report: AuditReport) -> RenderableType:
+    """The report for people: its scope, a line a round, what was found, what it cost, and the verdict."""
+    from rich.console import Group
+    from rich.text import Text
+
+    parts: list[Any] = [Text("\n".join(_scope_lines(report)))]
+    if report.rounds:
+        parts.append(_rounds_table(report))
+    for finding in _without_repeats(report):
+        parts.append(_finding_line(finding, report))
+    for where, note in _notes(report):
+        parts.append(Text(f"note  {where}: {printable(note)}", style="dim"))
+    if report.gas:
+        parts += [Text(""), gas_table(report)]
+    parts.append(Text(_conclusion(report), style=_COLOURS[report.verdict]))
+    return Group(*parts)
+
+
+def _scope_lines(report: AuditReport) -> Iterator[str]:
+    from swarm_chain.core.cids import document_cid
+
+    scope = report.scope
+    yield f"contract  {checksum(scope.contract)} on chain {scope.chain_id}"
+    yield f"block     {scope.block_number}  0x{scope.block_hash.hex()}"
+    yield f"head      {document_cid(scope.head)} ({scope.finalized_rounds} rounds finalised)"
+    yield f"endpoints {'  '.join(scope.endpoints)}"
+    yield f"store     {scope.store}"
+    is_ours = "the coordinator's, byte for byte" if report.is_coordinator else "NOT the coordinator's"
+    yield f"code      {is_ours}"
+
+
+def _rounds_table(report: AuditReport) -> RenderableType:
+    rows = [_round_row(one) for one in (report.genesis, *report.rounds)]
+    return table("round", "verdict", "outcome", "updates", "attested", "merge", "gas", rows=rows)
+
+
+def _round_row(one: RoundReport) -> Sequence[str]:
+    from swarm_chain.audit import Outcome
+
+    if one.outcome is Outcome.GENESIS:
+        return "0", one.verdict, "genesis", "-", "-", "-", "-"
+    outcome = one.outcome.value if one.abort_reason is None else f"aborted: {one.abort_reason.replace('_', ' ')}"
+    updates = f"{one.revealed} of {one.expected}" if one.included is None else f"{one.included} of {one.revealed}"
+    merge = "-" if one.outcome is not Outcome.FINALIZED else "same bytes" if one.reexecuted else "not confirmed"
+    return str(one.number), one.verdict, outcome, updates, f"{one.attested} of {one.quorum}", merge, f"{one.gas:,}"
+
+
+def _without_repeats(report: AuditReport) -> Iterator[Finding]:
+    """The findings; those that say the same of several rounds once."""
+    said = set()
+    for finding in report.all_findings:
+        key = (finding.fault, finding.message, finding.nodes)
+        if key not in said:
+            said.add(key)
+            yield finding
+
+
+def _finding_line(finding: Finding, report: AuditReport) -> RenderableType:
+    from rich.text import Text
+
+    verdict = finding.fault.verdict
+    where = "swarm" if finding.round is None else "genesis" if finding.round == 0 else f"round {finding.round}"
+    nodes = ", ".join(_name(node, report) for node in finding.nodes[:_NAMES_SHOWN])
+    more = f" and {len(finding.nodes) - _NAMES_SHOWN} more" if len(finding.nodes) > _NAMES_SHOWN else ""
+    whom = f"  {nodes}{more}" if nodes else ""
+    return Text.assemble(
+        (verdict, _COLOURS[verdict]), f"  {where}{whom}  {finding.fault}: {printable(finding.message)}"
+    )
+
+
+def _notes(report: AuditReport) -> Iterator[tuple[str, str]]:
+    yield from (("swarm", note) for note in report.notes)
+    yield from (("genesis", note) for note in report.genesis.notes)
+    yield from ((f"round {one.number}", note) for one in report.rounds for note in one.notes)
+
+
+def _name(node: bytes, report: AuditReport) -> str:
+    address = checksum(node)
+    short = f"{address[:6]}…{address[-4:]}"
+    label = {bytes(known): label for known, label in report.labels.items()}.get(node)
+    return f"{printable(label)} ({short})" if label else short
+
+
+def gas_table(report: AuditReport) -> RenderableType:
+    """What the swarm's transactions cost: a line a call, then one for each account that paid."""
+    calls: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    accounts: dict[bytes, int] = defaultdict(int)
+    for use in report.gas:
+        calls[use.call][0] += use.transactions
+        calls[use.call][1] += use.gas
+        accounts[use.account] += use.gas
+    rows = [(call, f"{count:,}", f"{gas:,}", f"{gas // count:,}") for call, (count, gas) in sorted(calls.items())]
+    rows.append(("all", f"{sum(n for n, _ in calls.values()):,}", f"{sum(g for _, g in calls.values()):,}", ""))
+    rows += [(f"  paid by {_name(account, report)}", "", f"{gas:,}", "") for account, gas in sorted(accounts.items())]
+    return table("call", "transactions", "gas", "gas each", rows=rows)
+
+
+def _conclusion(report: AuditReport) -> str:
+    from swarm_chain.audit import Outcome, Verdict
+
+    count = {outcome: sum(one.outcome is outcome for one in report.rounds) for outcome in Outcome}
+    same = sum(one.reexecuted for one in report.rounds)
+    what = f"{count[Outcome.FINALIZED]} rounds finalised, {same} executed again with the same bytes"
+    if count[Outcome.ABORTED]:
+        what += f", {count[Outcome.ABORTED]} aborted"
+    if count[Outcome.RUNNING]:
+        what += ", 1 still running"
+    found = len(list(_without_repeats(report)))
+    if report.verdict is not Verdict.PASS:
+        what += f"; {found} finding{'' if found == 1 else 's'}, see above"
+    return f"{report.verdict}  {what}"
