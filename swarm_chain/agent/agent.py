@@ -36,6 +36,7 @@ from swarm_chain.ports import Chain, Trainer
 from swarm_chain.types import (
     Address,
     Attest,
+    BlockNumber,
     Call,
     ChainView,
     Digest,
@@ -109,6 +110,8 @@ class Agent:
         self._shown = Activity(does="starting", round=0)
         self._is_stopping = False
         self._due: tuple[tuple[RoundNumber, Phase] | None, float] | None = None
+        self._peers: dict[Address, None] = {}
+        self._scanned: BlockNumber | None = None
         self._absent: tuple[tuple[int, int], tuple[Address, ...]] = ((0, 0), ())
         self._sits_out: RoundNumber | None = None
         self._head_metrics: tuple[Digest, Metrics] | None = None
@@ -208,7 +211,11 @@ class Agent:
         last = self._journal.last_samples()
         if self._policy.min_new_samples == 0 or last is None:
             return True
-        return self._trainer.samples() >= last + self._policy.min_new_samples
+        try:
+            return self._trainer.samples() >= last + self._policy.min_new_samples
+        except DataError as error:
+            log.error("no new data to contribute: %s", error)
+            return False
 
     def _is_deep(self, view: ChainView) -> bool:
         if self._policy.confirmations == 0:
@@ -230,13 +237,16 @@ class Agent:
             return ()
         seen = view.round.round, view.swarm.active_nodes
         if self._absent[0] != seen:
-            self._absent = seen, tuple(self._find_absent())
+            self._absent = seen, tuple(self._find_absent(view))
         return self._absent[1]
 
-    def _find_absent(self) -> Sequence[Address]:
-        events = self._chain.events()
-        nodes = dict.fromkeys(event.node for event in events if isinstance(event, NodeRegistered))
-        return [node for node in nodes if node != self.account and self._chain.node_info(node).is_absent]
+    def _find_absent(self, view: ChainView) -> Sequence[Address]:
+        for event in self._chain.events(from_block=self._scanned):
+            if isinstance(event, NodeRegistered):
+                self._peers[event.node] = None
+        self._peers.pop(self.account, None)
+        self._scanned = view.block_number
+        return [node for node in self._peers if self._chain.node_info(node).is_absent]
 
     def _check_commitment(self, view: ChainView) -> None:
         """Sits a round out, loudly, in which the chain holds a commitment that this node does not know."""

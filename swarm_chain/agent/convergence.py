@@ -20,6 +20,7 @@ from swarm_chain.ports import Chain, UpdateStore
 from swarm_chain.types import (
     ZERO_DIGEST,
     Address,
+    BlockNumber,
     ChainView,
     Digest,
     Event,
@@ -67,10 +68,12 @@ class Convergence:
         self._spool = spool
         self._heads = heads
         self._round: _Round | None = None
+        self._since: BlockNumber | None = None  # no later round has events before this block
 
     def advance(self, view: ChainView) -> Digest | None:
         """The result to attest to now, published and served; None to leave things as they are."""
-        events = self._chain.events(round_number=view.round.round)
+        events = self._chain.events(from_block=self._since, round_number=view.round.round)
+        self._since = events[0].block_number
         round_ = self._enter(view, events)
         self._fetch_missing(round_, _elapsed(view))
         attestations = _attestations(events)
