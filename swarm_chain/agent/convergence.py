@@ -73,6 +73,8 @@ class Convergence:
     def advance(self, view: ChainView) -> Digest | None:
         """The result to attest to now, published and served; None to leave things as they are."""
         events = self._chain.events(from_block=self._since, round_number=view.round.round)
+        if not events:
+            return None  # An endpoint that lags behind the one that was looked at.
         self._since = events[0].block_number
         round_ = self._enter(view, events)
         self._fetch_missing(round_, _elapsed(view))
