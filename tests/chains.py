@@ -183,14 +183,18 @@ class _OnTime:
 
 def deploy(devnet: Devnet, config: SwarmConfig) -> tuple[Address, Timestamp]:
     """A new coordinator's address, and the time of its block."""
-    artifact = load_artifact()
-    constructor = next(entry for entry in artifact.abi if entry["type"] == "constructor")
-    values = tuple(getattr(config, field.name) for field in fields(config))
-    data = artifact.bytecode + encode([collapse_if_tuple(dict(constructor["inputs"][0]))], [values])
-    receipt = send_raw(devnet, data=data, gas=6_000_000)
+    receipt = send_raw(devnet, data=creation_data(config), gas=6_000_000)
     assert receipt["status"] == "0x1", receipt
     block = devnet.rpc("eth_getBlockByNumber", receipt["blockNumber"], False)
     return Address(bytes.fromhex(receipt["contractAddress"][2:])), Timestamp(int(block["timestamp"], 16))
+
+
+def creation_data(config: SwarmConfig) -> bytes:
+    """What a transaction that deploys a coordinator carries."""
+    artifact = load_artifact()
+    constructor = next(entry for entry in artifact.abi if entry["type"] == "constructor")
+    values = tuple(getattr(config, field.name) for field in fields(config))
+    return artifact.bytecode + encode([collapse_if_tuple(dict(constructor["inputs"][0]))], [values])
 
 
 def send_raw(
