@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import json
 import os
 import platform
 import shutil
-import signal
 import socket
 import subprocess
-import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Final, Literal, Self, get_args
+from typing import Any, Final, Literal, Self, get_args
 
-from swarm_chain import config
+from swarm_chain import children, config
 from swarm_chain.accounts import development_signer
 from swarm_chain.config import DevnetSettings
 from swarm_chain.errors import ChainUnavailable, ConfigurationError, PortInUse, ToolMissing, WrongChain
@@ -37,7 +34,6 @@ STOP_TIMEOUT: Final = 30.0
 _ANVIL_PACKAGE: Final = "@foundry-rs/anvil"
 _SYSTEMS: Final = {"Linux": "linux", "Darwin": "darwin"}
 _MACHINES: Final = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
-_PR_SET_PDEATHSIG: Final = 1
 _NOT_HERE: Final = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
 
 
@@ -69,9 +65,11 @@ class Devnet:
         port: int | None = None,
         state: Path | None = None,
         log: Path | None = None,
+        outlives: bool = False,
     ) -> Devnet:
         """A chain that answers. `port` 0 takes a free one; `state` is a folder that keeps the chain after a clean stop.
 
+        One that `outlives` this process goes on until it is stopped.
         Raises `ToolMissing`, `PortInUse`, `ConfigurationError`, `ChainUnavailable` (it did not come up; says why).
         """
         settings = _overridden(settings or config.load_devnet_settings(), host, port)
@@ -79,7 +77,7 @@ class Devnet:
         _require_free_port(settings.host, settings.port)
         log_path = log or (state or config.home()) / f"{client}.log"
         flags = _flags(client, settings, state)
-        process = _spawn([str(executable), *flags], log_path)
+        process = children.spawn([str(executable), *flags], log_path, outlives=outlives)
         devnet = cls(client=client, settings=settings, process=process, log_path=log_path, state_path=state)
         try:
             devnet._wait_until_ready()
@@ -116,13 +114,7 @@ class Devnet:
 
     def stop(self, timeout: float = STOP_TIMEOUT) -> None:
         """Asks the chain to write its state and end, and waits for it. Kills it after `timeout` seconds."""
-        if self.is_running:
-            self._process.terminate()
-        try:
-            self._process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        children.stop(self._process, timeout)
 
     def __enter__(self) -> Self:
         return self
@@ -151,10 +143,10 @@ class Devnet:
             )
 
     def _failed_to_start(self) -> Exception:
-        words = _tail(self.log_path)
+        words = children.tail(self.log_path)
         if "address already in use" in words.lower() or "eaddrinuse" in words.lower():
             return port_in_use(self.settings.host, self.settings.port)
-        last = next((line.strip() for line in reversed(words.splitlines()) if line.strip()), "it said nothing")
+        last = children.last_line(self.log_path)
         return ChainUnavailable(f"{self.client} ended at once: {last}; see {self.log_path}")
 
     def _fund_accounts(self) -> None:
@@ -312,7 +304,7 @@ def _reachable(host: str) -> str:
 def _flags(client: Client, settings: DevnetSettings, state: Path | None) -> list[str]:
     flags = _anvil_flags(settings) if client == "anvil" else _ganache_flags(settings)
     if state is not None:
-        _make_folder(state)
+        children.make_folder(state)
         flags += _state_flags(client, state)
     return flags
 
@@ -356,55 +348,3 @@ def _state_flags(client: Client, state: Path) -> list[str]:
     if client == "anvil":
         return ["--state", str(state / "anvil-state.json")]
     return ["--database.dbPath", str(state / "ganache")]
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigurationError(f"folder {folder} cannot be made: {error.strerror}; choose another") from error
-
-
-def _spawn(command: Sequence[str], log_path: Path) -> subprocess.Popen[bytes]:
-    _make_folder(log_path.parent)
-    with _opened(log_path) as log:
-        return subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            # A Ctrl-C in the terminal is for us: who started the chain stops it after everything that uses it.
-            start_new_session=True,
-            preexec_fn=_die_with_parent(),
-        )
-
-
-def _opened(log_path: Path) -> IO[bytes]:
-    try:
-        return log_path.open("wb")
-    except OSError as error:
-        raise ConfigurationError(f"log {log_path} cannot be written: {error.strerror}; choose another") from error
-
-
-def _die_with_parent() -> Callable[[], None] | None:
-    """What a child runs so that even a killed parent does not leave it behind; None where Linux is not there to do it.
-
-    SIGTERM, so that it still writes its state.
-    """
-    if sys.platform != "linux":
-        return None
-    libc = ctypes.CDLL(None, use_errno=True)
-    parent = os.getpid()
-
-    def ask_kernel() -> None:
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-        if os.getppid() != parent:
-            os._exit(1)
-
-    return ask_kernel
-
-
-def _tail(path: Path, size: int = 4096) -> str:
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - size))
-        return file.read().decode("utf-8", "replace")

@@ -1,0 +1,5 @@
+"""`python -m swarm_chain`: the swarm-chain command."""
+
+from swarm_chain.cli import main
+
+main()
