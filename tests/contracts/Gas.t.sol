@@ -26,6 +26,14 @@ contract GasTest is SwarmTest {
     uint256 internal spent;
     mapping(string call => uint256) internal most;
 
+    function test_Given4Nodes_DirectSwarmStaysBelowItsCaps() public {
+        _directSwarm(4);
+    }
+
+    function test_Given50Nodes_DirectSwarmStaysBelowItsCaps() public {
+        _directSwarm(50);
+    }
+
     function test_Given4Nodes_SealedSwarmStaysBelowItsCaps() public {
         _sealedSwarm(4);
     }
@@ -34,12 +42,17 @@ contract GasTest is SwarmTest {
         _sealedSwarm(50);
     }
 
-    function test_Given4Nodes_DirectSwarmStaysBelowItsCaps() public {
-        _directSwarm(4);
-    }
-
-    function test_Given50Nodes_DirectSwarmStaysBelowItsCaps() public {
-        _directSwarm(50);
+    /// @dev The same calls at 4 and 50 nodes, in a first round and in one after two hundred.
+    function test_GivenOtherSizesAndRounds_CallsCostTheSame() public {
+        uint256[4] memory few = _costs(4);
+        _skipRounds(200);
+        uint256[4] memory later = _roundCosts(4);
+        super.setUp();
+        uint256[4] memory many = _costs(50);
+        for (uint256 i = 0; i < few.length; ++i) {
+            _assertClose(few[i], many[i]);
+            _assertClose(few[i], later[i]);
+        }
     }
 
     // ----------------------------------------------------------------------------------------------------- swarms
@@ -174,6 +187,29 @@ contract GasTest is SwarmTest {
         vm.assertEq(swarm.head(), OTHER);
     }
 
+    function _costs(uint256 nodes) private returns (uint256[4] memory) {
+        _addNodes(nodes);
+        return _roundCosts(nodes);
+    }
+
+    /// @dev Of the second of each, which neither starts nor ends a phase; and of opening.
+    function _roundCosts(uint256 nodes) private returns (uint256[4] memory costs) {
+        _open();
+        costs[0] = vm.lastCallGas().gasTotalUsed;
+        for (uint256 i = 0; i < nodes; ++i) {
+            _commit(_node(i));
+            if (i == 1) costs[1] = vm.lastCallGas().gasTotalUsed;
+        }
+        for (uint256 i = 0; i < nodes; ++i) {
+            _reveal(_node(i));
+            if (i == 1) costs[2] = vm.lastCallGas().gasTotalUsed;
+        }
+        for (uint256 i = 0; swarm.phase() == ISwarmCoordinator.Phase.Merging; ++i) {
+            _attest(_node(i), RESULT);
+            if (i == 1) costs[3] = vm.lastCallGas().gasTotalUsed;
+        }
+    }
+
     // ---------------------------------------------------------------------------------------------------- helpers
 
     function _measure(string memory call, uint256 cap) private {
@@ -182,6 +218,12 @@ contract GasTest is SwarmTest {
         vm.assertLe(gas, cap, call);
         spent += gas;
         if (gas > most[call]) most[call] = gas;
+    }
+
+    /// @dev But for the zero bytes in calldata, which cost 4 instead of 16.
+    function _assertClose(uint256 a, uint256 b) private pure {
+        vm.assertGt(a, 21_000, "not a transaction: needs isolate");
+        vm.assertLe(a > b ? a - b : b - a, 8 * 12, "another cost");
     }
 
     /// @dev For whoever runs this with -vvvv.

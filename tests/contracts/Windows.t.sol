@@ -206,6 +206,20 @@ contract WindowsTest is SwarmTest {
         vm.assertEq(swarm.roundInfo().stretch, 1);
     }
 
+    function test_GivenOneWindowIsTheMost_TheOtherStretchesOn() public {
+        ISwarmCoordinator.Config memory config = _sealedConfig();
+        (config.revealWindow, config.mergeWindow) = (1000, 4000);
+        swarm = new SwarmCoordinator(config);
+        _addNodes(4);
+        uint8[4] memory stretch = [1, 2, 4, 4];
+        for (uint256 i = 0; i < 4; ++i) {
+            vm.assertEq(swarm.roundInfo().stretch, stretch[i]);
+            _openAndReveal(4);
+            _assertWindow(4000);
+            _warpAndClose();
+        }
+    }
+
     function test_GivenBothWindowsAreTheMost_StretchNeverGrows() public {
         ISwarmCoordinator.Config memory config = _sealedConfig();
         (config.revealWindow, config.mergeWindow) = (4000, 4000);
