@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 
 from swarm_chain.adapters.memory import MemoryStore
 from swarm_chain.agent.convergence import reveals_in
-from swarm_chain.core import unixfs, weights
+from swarm_chain.core import merge as merging
+from swarm_chain.core import weights
 from swarm_chain.core.cids import document_cid
 from swarm_chain.core.documents import (
+    Included,
     MergeSettings,
     ResultDocument,
     ShippedSource,
@@ -29,6 +31,8 @@ from swarm_chain.core.documents import (
 )
 from swarm_chain.core.judge import Base, RoundFacts, build_result
 from swarm_chain.core.spool import Spool
+from swarm_chain.core.unixfs import File, import_bytes, import_file
+from swarm_chain.core.unixfs import read as read_file
 from swarm_chain.ports import UpdateStore
 from swarm_chain.types import (
     Address,
@@ -74,15 +78,17 @@ class Made:
     parameters: Parameters
 
 
-def task_document(merge: MergeSettings | None = None) -> TaskDocument:
-    """A task of three tensors."""
+def task_document(
+    merge: MergeSettings | None = None, *, start: Mapping[str, Array] = START, max_bytes: int = 4096
+) -> TaskDocument:
+    """A task whose model has the tensors of `start`."""
     return TaskDocument(
         name="tiny",
         source=ShippedSource(name="tiny", version="1"),
-        model=weights.model_digest(weights.specs_of(START)),
+        model=weights.model_digest(weights.specs_of(start)),
         training={"epochs": 1},
         merge=merge or MergeSettings(rule="weighted_mean"),
-        update=UpdateSettings(max_bytes=4096),
+        update=UpdateSettings(max_bytes=max_bytes),
     )
 
 
@@ -96,11 +102,12 @@ class Script:
         store: UpdateStore | None = None,
         nodes: int = 3,
         task: TaskDocument | None = None,
+        start: Mapping[str, Array] = START,
         **settings: Any,
     ) -> None:
         self.store = store or MemoryStore()
         self.task = task or task_document()
-        file = self.keep(dict(START))
+        file = self.keep(start)
         first = genesis(self.task, weights=file.cid, size=file.size)
         self.put(self.task)
         self.genesis = self.put(first)
@@ -121,15 +128,15 @@ class Script:
         self.store.put(document_cid(digest), data)
         return digest
 
-    def keep(self, parameters: Mapping[str, Array]) -> unixfs.File:
+    def keep(self, parameters: Mapping[str, Array]) -> File:
         """Keeps weights."""
-        return unixfs.import_bytes(weights.encode(parameters), self.store.put)
+        return import_bytes(weights.encode(parameters), self.store.put)
 
     def parameters_of(self, result: Digest) -> Parameters:
         """A result's tensors."""
         document = self.result(result)
-        file = unixfs.File(cid=document.weights, size=document.bytes)
-        found = weights.decode(b"".join(unixfs.read(self.store.get, file)))
+        file = File(cid=document.weights, size=document.bytes)
+        found = weights.decode(b"".join(read_file(self.store.get, file)))
         return {name: array.copy() for name, array in found.items()}
 
     def result(self, digest: Digest) -> ResultDocument:
@@ -167,19 +174,20 @@ class Script:
         samples_on_chain: Mapping[int, int] | None = None,
         withheld: Iterable[int] = (),
         unpublished: Iterable[int] = (),
-        include_anyway: Mapping[int, Callable[[Update], UpdateDocument]] | None = None,
+        include_all: bool = False,
         forge: Callable[[Made], ResultDocument] | None = None,
     ) -> Digest:
         """A finalised round. What is honest unless told: the updates' tensors, their documents, the samples on chain,
-        the result. Updates of `withheld` nodes are left out as unavailable; those `unpublished` reach no store."""
+        the result. Updates of `withheld` nodes are left out as unavailable; those `unpublished` reach no store; with
+        `include_all` every update is merged, whatever is wrong with it."""
         updates = self.submit(
             nodes=nodes,
-            parameters=parameters or {},
-            update=update or {},
-            samples_on_chain=samples_on_chain or {},
+            parameters=parameters,
+            update=update,
+            samples_on_chain=samples_on_chain,
             unpublished=frozenset(unpublished),
         )
-        made = self.merge(withheld, pretend={} if include_anyway is None else self._pretended(include_anyway, updates))
+        made = self.merge_all(updates) if include_all else self.merge(withheld)
         result = self.put(forge(made) if forge else made.document)
         self.attest(result, updates)
         return result
@@ -233,7 +241,7 @@ class Script:
     ) -> Update:
         trained = trained_by(node, self.parameters_of(self._look().round.base))
         trained = change(trained) if change else trained
-        file = unixfs.import_bytes(weights.encode(trained))
+        file = import_bytes(weights.encode(trained))
         honest = UpdateDocument(
             chain=self.world.chain(None).chain_id,
             contract=self.world.chain(None).coordinator,
@@ -261,22 +269,49 @@ class Script:
             reveals=reveals_in(events),
         )
 
-    def merge(self, withheld: Iterable[int] = (), *, pretend: Mapping[Digest, bytes] | None = None) -> Made:
-        """The running round's result; `pretend` puts other bytes in the place of documents."""
+    def merge(self, withheld: Iterable[int] = ()) -> Made:
+        """The running round's result, as it must be."""
         facts = self.facts()
         with TemporaryDirectory() as folder:
-            library = _Pretending(Path(folder), self.store, pretend or {})
+            library = Spool(Path(folder) / "spool", self.store.get)
             base = self.result(facts.base)
             built = build_result(
                 task=self.task,
-                base=Base(document=base, weights=library.weights(unixfs.File(cid=base.weights, size=base.bytes))),
+                base=Base(document=base, weights=library.weights(File(cid=base.weights, size=base.bytes))),
                 facts=facts,
                 library=library,
                 out=Path(folder) / "merged",
                 withheld=[self.address(node) for node in withheld],
             )
-            unixfs.import_file(built.weights, self.store.put)
+            import_file(built.weights, self.store.put)
             return Made(document=built.document, parameters=weights.load(built.weights))
+
+    def merge_all(self, updates: Mapping[int, Update]) -> Made:
+        """The merge of all updates, judged by nobody."""
+        honest = self.merge().document
+        by_node = {self.address(node): one for node, one in updates.items()}
+        with TemporaryDirectory() as folder:
+            contributions = []
+            for reveal_ in self.facts().reveals:
+                path = Path(folder) / reveal_.node.hex()
+                weights.save(by_node[reveal_.node].parameters, path)
+                one = merging.Contribution(node=reveal_.node, weights=path, samples=reveal_.samples)
+                contributions.append(one)
+            merged = merging.merge(
+                contributions,
+                rule=merging.rule_of(self.task.merge),
+                max_samples=self.task.merge.max_samples,
+                max_share_bps=self.task.merge.max_share_bps,
+                out=Path(folder) / "merged",
+            )
+            assert merged is not None
+            import_file(Path(folder) / "merged", self.store.put)
+            included = tuple(
+                Included(node=one.node, update=document_cid(one.digest), weight=merged.weights[one.node])
+                for one in sorted(self.facts().reveals, key=lambda one: one.node)
+            )
+            document = replace(honest, weights=merged.file.cid, bytes=merged.file.size, included=included, excluded=())
+            return Made(document=document, parameters=weights.load(Path(folder) / "merged"))
 
     def attest(self, result: Digest, nodes: Iterable[int]) -> None:
         """As many as are a quorum attest."""
@@ -290,24 +325,8 @@ class Script:
         self.world.wait(self._look().round.deadline - self.world.now)
         self.world.chain(self.nodes[0]).send(CloseRound(round=self.number))
 
-    def _pretended(
-        self, include_anyway: Mapping[int, Callable[[Update], UpdateDocument]], updates: Mapping[int, Update]
-    ) -> dict[Digest, bytes]:
-        return {updates[node].document.digest(): make(updates[node]).encode() for node, make in include_anyway.items()}
-
     def _look(self) -> Any:
         return self.world.chain(None).look()
-
-
-class _Pretending(Spool):
-    """A library in which some documents say something else than their digests do."""
-
-    def __init__(self, folder: Path, store: UpdateStore, pretend: Mapping[Digest, bytes]) -> None:
-        super().__init__(folder / "spool", store.get)
-        self._pretend = pretend
-
-    def document(self, digest: Digest) -> bytes:
-        return self._pretend.get(digest) or super().document(digest)
 
 
 def trained_by(node: int, base: Mapping[str, Array]) -> Parameters:
