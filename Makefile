@@ -1,0 +1,101 @@
+# What a developer types all day. `make setup` is part of each and does nothing where nothing changed.
+#
+#   make demo       train a swarm on this machine, from nothing to an audited model (ARGS="--nodes 6" and the like)
+#   make test       everything that must hold: contracts, units, ports, chains, one swarm; lint, types, layers
+#   make verify     the same questions asked for longer: deep tests, more fuzzing of the contract
+#   make format     put the code into its form
+#   make artifact   compile the contract into the artifact that ships
+#
+# Needs Python 3.11 or later with venv, Node 20 or later with npm, and nothing else. PYTHON=… picks another Python.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+TORCH ?= 2.13.0
+TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
+# The first Python that runs and is new enough; a name that a version manager only pretends to have does not run.
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.14; do \
+	"$$python" -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
+
+VENV := .venv
+BIN := $(VENV)/bin
+OS := $(shell uname -s | tr A-Z a-z)
+ARCH := $(shell uname -m | sed 's/x86_64/amd64/;s/aarch64/arm64/')
+# Not node_modules/.bin/forge, which exits with 0 whatever happens.
+FORGE := node_modules/@foundry-rs/forge-$(OS)-$(ARCH)/bin/forge
+export FOUNDRY_SOLC := $(CURDIR)/tools/solc
+
+.PHONY: help setup demo test verify format lint formatted types layers contracts contracts-deep artifact
+
+help:
+	@sed -n 's/^#   make /make /p' Makefile
+
+# ---------------------------------------------------------------------------------------------------------------- setup
+
+setup: $(VENV)/.installed node_modules/.package-lock.json
+
+$(VENV)/.created:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later with venv is needed; install it, or name it: make PYTHON=…"; exit 1; }
+	"$(PYTHON)" -m venv $(VENV)
+	@touch $@
+
+# By itself and first: left to the dependencies, pip would fetch several gigabytes for GPUs on Linux.
+$(VENV)/.torch: $(VENV)/.created
+	@if [ "$(OS)" = linux ] && $(BIN)/python -c \
+		'import urllib.request as r; r.urlopen("$(TORCH_CPU_INDEX)/torch/", timeout=5)' 2>/dev/null; then \
+		$(BIN)/python -m pip install --disable-pip-version-check --quiet --index-url $(TORCH_CPU_INDEX) torch==$(TORCH) \
+		|| $(BIN)/python -m pip install --disable-pip-version-check --quiet torch==$(TORCH); \
+	else \
+		$(BIN)/python -m pip install --disable-pip-version-check --quiet torch==$(TORCH); \
+	fi
+	@touch $@
+
+$(VENV)/.installed: pyproject.toml $(VENV)/.torch
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --editable '.[dev]'
+	@touch $@
+
+node_modules/.package-lock.json: package.json package-lock.json
+	@command -v npm >/dev/null || { echo "Node 20 or later with npm is needed; install it"; exit 1; }
+	npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+# ------------------------------------------------------------------------------------------------------------------ use
+
+demo: setup
+	@$(BIN)/swarm-chain demo $(ARGS)
+
+# Lint, types, layers and the contract's tests are tests too (tests/checks), so that the last line speaks of everything.
+test: setup
+	@$(BIN)/python -m pytest -m "not deep" $(ARGS)
+
+verify: setup
+	@$(BIN)/python -m pytest -m deep $(ARGS)
+
+format: setup
+	$(BIN)/ruff check --fix --quiet .
+	$(BIN)/ruff format .
+
+artifact: setup
+	$(BIN)/swarm-chain compile
+
+# ---------------------------------------------------------------------------------------------------------------- parts
+
+lint: setup
+	$(BIN)/ruff check .
+
+formatted: setup
+	$(BIN)/ruff format --check .
+
+types: setup
+	$(BIN)/mypy
+
+layers: setup
+	$(BIN)/lint-imports
+
+contracts: setup
+	$(FORGE) test
+
+# More inputs for every fuzzed function, and other walks for the invariants, whose lengths stand beside them.
+contracts-deep: setup
+	FOUNDRY_FUZZ_RUNS=5000 $(FORGE) test --no-match-test '^invariant_'
+	for seed in 1 2 3 4 5; do $(FORGE) test --match-test '^invariant_' --fuzz-seed $$seed || exit 1; done
