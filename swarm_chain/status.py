@@ -228,13 +228,14 @@ def _advice(view: ChainView, nodes: Sequence[NodeState], events: Sequence[Event]
 
 
 def _advise_too_few(view: ChainView, nodes: Sequence[NodeState]) -> Iterable[str]:
-    yield (
-        f"no round can open: {view.swarm.active_nodes} nodes are active and {view.swarm.required_updates} are needed; "
-        "invite nodes with `swarm-chain invite ADDRESS`"
-    )
-    if suspended := [node for node in nodes if node.info.status == NodeStatus.SUSPENDED]:
+    swarm = view.swarm
+    suspended = [node for node in nodes if node.info.status == NodeStatus.SUSPENDED]
+    barred = [node for node in nodes if node.info.status == NodeStatus.SUSPENDED_BY_REGISTRAR]
+    remedy = "" if suspended or barred else "; invite nodes with `swarm-chain invite ADDRESS`"
+    yield f"no round can open: {swarm.active_nodes} nodes are active, {swarm.required_updates} are needed{remedy}"
+    if suspended:
         yield f"suspended, until their agents run again or they call `swarm-chain node resume`: {_names(suspended)}"
-    if barred := [node for node in nodes if node.info.status == NodeStatus.SUSPENDED_BY_REGISTRAR]:
+    if barred:
         yield f"suspended by a registrar, whose action is what helps (`swarm-chain node lift NODE`): {_names(barred)}"
 
 

@@ -53,11 +53,15 @@ class Line:
     def send(self, call: Call) -> Receipt:
         """Sends a call, waits until it is as deep as was asked, and says what happened."""
         receipt = self.chain.send(call)
+        self.report(receipt, call.function)
+        return receipt
+
+    def report(self, receipt: Receipt, function: str) -> None:
+        """Waits until a transaction is as deep as was asked, and says what happened."""
         wait_for_depth(self.chain, receipt, self.confirmations)
-        say(f"{call.function}: block {receipt.block_number}, {receipt.gas_used:,} gas, 0x{receipt.transaction.hex()}")
+        say(f"{function}: block {receipt.block_number}, {receipt.gas_used:,} gas, 0x{receipt.transaction.hex()}")
         for event in receipt.events:
             click.echo(describe_event(event))
-        return receipt
 
 
 def calling_options(command: F) -> F:

@@ -53,6 +53,8 @@ class Task(ABC):
     name: ClassVar[str]
     version: ClassVar[str] = "1"
     defaults: ClassVar[Hyperparameters] = Hyperparameters()
+    data_example: ClassVar[str] = "PATH"
+    """What `open_data` takes, for people who give none."""
 
     def __init__(self, hyperparameters: Hyperparameters | None = None) -> None:
         self.hyperparameters = hyperparameters or self.defaults

@@ -35,6 +35,7 @@ class Digits(SplitTask):
 
     name: ClassVar[str] = "digits"
     defaults: ClassVar[Hyperparameters] = Hyperparameters(epochs=5, batch_size=32, learning_rate=0.05, momentum=0.9)
+    data_example: ClassVar[str] = "digits:part=0,of=4,seed=0"
 
     def model(self) -> Module:
         """64 pixels to 128 hidden units to 10 scores."""

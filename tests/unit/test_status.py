@@ -288,7 +288,7 @@ def test_advice__suspended_by_registrar__names_lift() -> None:
     chain = swarm(A, B)
     chain.send(Suspend(node=B))
     text = advice(chain)
-    assert "no round can open: 1 nodes are active and 2 are needed" in text
+    assert "no round can open: 1 nodes are active, 2 are needed" in text
     assert "swarm-chain node lift" in text
     assert "node-2" in text
 

@@ -66,12 +66,16 @@ class Patience:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Message:
-    """What to send: data for a contract, and the gas it may take. `name` is what errors call it, `to` None deploys."""
+    """What to send: data for a contract, the gas it may take, and ether in wei.
+
+    `name` is what errors call it, `to` None deploys.
+    """
 
     name: str
     to: Address | None
     data: bytes
     gas: Gas
+    value: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -150,6 +154,8 @@ class Sender:
         """What the transaction needs to know, and what it would do now: one round trip."""
         account = as_hex(self._signer.address)
         call = {"from": account, "data": as_hex(message.data), "gas": hex(message.gas)}
+        if message.value:
+            call["value"] = hex(message.value)
         if message.to is not None:
             call["to"] = as_hex(message.to)
         nonce, balance, block, tip, gas_price, preview = self._endpoints.batch(
@@ -182,7 +188,7 @@ class Sender:
             raise reverted
 
     def _require_funds(self, message: Message, fees: Fees, balance: int) -> None:
-        needed = message.gas * fees.most
+        needed = message.value + message.gas * fees.most
         if balance < needed:
             raise InsufficientFunds(
                 f"{message.name} may cost {_ether(needed)} and {as_hex(self._signer.address)} has {_ether(balance)}; "
@@ -214,7 +220,7 @@ class Sender:
                 "chainId": self._endpoints.chain_id,
                 "nonce": quote.nonce,
                 "to": bytes(message.to or b""),
-                "value": 0,
+                "value": message.value,
                 "data": message.data,
                 "gas": message.gas,
                 **quote.fees.fields(),
