@@ -8,8 +8,8 @@ import {ISwarmCoordinator} from "./interfaces/ISwarmCoordinator.sol";
 
 /// @title The coordinator of one swarm
 /// @notice See `ISwarmCoordinator`: everything that a caller needs to know is said there.
-/// @dev No proxy, no pause, no loop over nodes, nothing that is ever cleaned: a record holds the round it is about, and is
-/// read only beside that round. Events come after all changes; the one external call is static.
+/// @dev No proxy, no pause, no loop over nodes, nothing that is ever cleaned: a record holds the round it is about, and
+/// is read only beside that round. Events come after all changes; the one external call is static.
 contract SwarmCoordinator is ISwarmCoordinator, AccessControl, EIP712 {
     // -------------------------------------------------------------------------------------------------- constants
 
@@ -446,8 +446,8 @@ contract SwarmCoordinator is ISwarmCoordinator, AccessControl, EIP712 {
     }
 
     /// @inheritdoc ISwarmCoordinator
-    /// @dev 36 bytes, of which the first four say CIDv1, dag-cbor, sha2-256 and 32 bytes, are 57.6 characters of base32;
-    /// `b` says that it is base32.
+    /// @dev 36 bytes, of which the first four say CIDv1, dag-cbor, sha2-256 and 32 bytes, are 57.6 characters of
+    /// base32; `b` says that it is base32.
     function cidOf(bytes32 digest) public pure returns (string memory) {
         bytes memory alphabet = "abcdefghijklmnopqrstuvwxyz234567";
         bytes memory binary = abi.encodePacked(hex"01711220", digest);

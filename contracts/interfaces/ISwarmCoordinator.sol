@@ -79,6 +79,9 @@ interface ISwarmCoordinator {
     }
 
     /// @notice A registrar's signed permission for one account to join (EIP-712, with chain and contract).
+    /// @param account Who may join with it.
+    /// @param registrar Who signed it.
+    /// @param expiry First timestamp at which it is no longer accepted.
     struct Invitation {
         address account;
         address registrar;
@@ -108,15 +111,15 @@ interface ISwarmCoordinator {
     /// @param base Digest of the result it started from, also once it ended: `head` is then its successor, or the base
     /// itself where the round aborted. The head before the first round.
     /// @param phaseStartedAt Timestamp at which the running phase began; 0 when idle.
-    /// @param deadline Timestamp before which the phase's acts are accepted, and from which it can be closed; 0 when idle.
+    /// @param deadline Timestamp before which the phase's acts are accepted, and from which it can be closed; 0 if idle.
     /// @param expected Nodes active when it opened.
     /// @param quorum Equal attestations that finalise it.
     /// @param commits Nodes that committed (in a direct swarm: submitted).
     /// @param reveals Nodes that revealed (in a direct swarm: submitted).
     /// @param leading First result attested in this round; zero when there is none.
     /// @param leadingAttestations How many attest to `leading`; 0 once all of them changed their mind.
-    /// @param trainingWindow Training window in seconds: this round's while it trains, afterwards the next round's before
-    /// it is raised to `initialWindow` for a newcomer.
+    /// @param trainingWindow Training window in seconds: this round's while it trains, afterwards the next round's
+    /// before it is raised to `initialWindow` for a newcomer.
     /// @param stretch Factor on the revealing and merging windows, neither of which it takes above `maxWindow`: this
     /// round's while it runs, afterwards the next round's.
     struct RoundInfo {
@@ -162,8 +165,8 @@ interface ISwarmCoordinator {
 
     /// @notice A node joined, by itself or by a registrar, or was taken back after it had been removed.
     /// @param node Its account.
-    /// @param activeFrom First round it is expected in; an earlier one than the next where adding undid a removal of the
-    /// same round.
+    /// @param activeFrom First round it is expected in; an earlier one than the next where adding undid a removal of
+    /// the same round.
     /// @param label What people call it. Chosen by whoever registered it: not unique, not verified.
     event NodeRegistered(address indexed node, uint32 indexed activeFrom, string label);
 
@@ -180,8 +183,8 @@ interface ISwarmCoordinator {
 
     /// @notice A suspension ended, by the node's `resume` or a registrar's `lift`.
     /// @param node Its account.
-    /// @param activeFrom First round it is expected in; an earlier one than the next where this undid a suspension of the
-    /// same round.
+    /// @param activeFrom First round it is expected in; an earlier one than the next where this undid a suspension of
+    /// the same round.
     event NodeResumed(address indexed node, uint32 indexed activeFrom);
 
     /// @notice A registrar removed a node.
@@ -260,7 +263,7 @@ interface ISwarmCoordinator {
     /// @param minUpdates What was given.
     error MinUpdatesTooSmall(uint16 minUpdates);
 
-    /// @notice The shortest training window, the revealing window or the merging window is zero: nobody could act in it.
+    /// @notice The shortest training window, the revealing or the merging window is zero: nobody could act in it.
     error ZeroWindow();
 
     /// @notice The windows for training must satisfy `minWindow <= initialWindow <= maxWindow`.

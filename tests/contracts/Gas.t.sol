@@ -5,8 +5,8 @@ import {SwarmCoordinator} from "../../contracts/SwarmCoordinator.sol";
 import {ISwarmCoordinator} from "../../contracts/interfaces/ISwarmCoordinator.sol";
 import {SwarmTest} from "./SwarmTest.sol";
 
-/// @notice What each call may cost: the whole transaction, with its 21,000 and its calldata. Every call is a transaction of
-/// its own here (`isolate`), so that storage is as cold as on a chain; refunds are not deducted.
+/// @notice What each call may cost: the whole transaction, with its 21,000 and its calldata. Every call is a
+/// transaction of its own here (`isolate`), so that storage is as cold as on a chain.
 /// forge-config: default.isolate = true
 contract GasTest is SwarmTest {
     uint256 internal constant OPEN = 43_000;

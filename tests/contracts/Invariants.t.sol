@@ -78,7 +78,7 @@ abstract contract InvariantsTest is SwarmTest {
     }
 }
 
-/// forge-config: default.invariant.runs = 24
+/// forge-config: default.invariant.runs = 12
 /// forge-config: default.invariant.depth = 150
 contract SealedInvariantsTest is InvariantsTest {
     function setUp() public override {
@@ -86,7 +86,7 @@ contract SealedInvariantsTest is InvariantsTest {
     }
 }
 
-/// forge-config: default.invariant.runs = 24
+/// forge-config: default.invariant.runs = 12
 /// forge-config: default.invariant.depth = 100
 contract DirectInvariantsTest is InvariantsTest {
     function setUp() public override {
