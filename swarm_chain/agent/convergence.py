@@ -87,15 +87,16 @@ class Convergence:
         return wanted
 
     def _choose(self, round_: _Round, view: ChainView, attestations: Counter[Digest]) -> Digest | None:
-        candidates = {one.digest: _candidate(one, attestations) for one in round_.built.values()}
+        built = {one.digest: one for one in round_.built.values()}
+        candidates = {digest: _candidate(one, attestations) for digest, one in built.items()}
+        allowed = {digest for digest, one in built.items() if _is_enough(one, view)}
         mine = round_.mine
-        is_enough = mine is not None and view.round.reveals - len(mine.unavailable) >= _required(view)
         return choose_result(
             elapsed=_elapsed(view),
-            mine=candidates[mine.digest] if mine is not None and is_enough else None,
+            mine=candidates[mine.digest] if mine is not None and mine.digest in allowed else None,
             is_complete=mine is not None and not mine.unavailable,
             attested=_attested(view, candidates),
-            candidates=candidates.values(),
+            candidates=[candidates[digest] for digest in allowed],
         )
 
     # ------------------------------------------------------------------------------------------------------ the facts
@@ -232,5 +233,6 @@ def _elapsed(view: ChainView) -> float:
     return (view.now - view.round.phase_started_at) / window
 
 
-def _required(view: ChainView) -> int:
-    return max(view.swarm.config.min_updates, view.round.quorum)
+def _is_enough(built: _Built, view: ChainView) -> bool:
+    """Whether a result does without so few updates that it may be attested to."""
+    return view.round.reveals - len(built.unavailable) >= max(view.swarm.config.min_updates, view.round.quorum)

@@ -21,6 +21,7 @@ from swarm_chain.types import (
     NodeSuspended,
     Phase,
     Receipt,
+    ResultAttested,
     RoundAborted,
     RoundNumber,
     SuspensionReason,
@@ -239,6 +240,19 @@ def test_converging__an_update_nobody_else_can_fetch__is_left_out_as_unavailable
     swarm.run(rounds=1)
     assert [(entry.node, entry.reason) for entry in swarm.head().excluded] == [(secretive.account, Reason.UNAVAILABLE)]
     assert swarm.head_value() == (1 + 10 + 100) / 3
+
+
+def test_converging__too_little_can_be_fetched__nobody_attests_and_the_round_aborts(tmp_path: Path) -> None:
+    swarm = Swarm(tmp_path)
+    swarm.run_until(lambda: swarm.chain.look().round.phase == Phase.MERGING)
+    for event in swarm.chain.events():
+        if isinstance(event, UpdateRevealed) and event.node != swarm.nodes[0].account:
+            for node in swarm.nodes:
+                node.store.hidden.add(document_cid(event.digest))
+    swarm.run_until(lambda: any(isinstance(event, RoundAborted) for event in swarm.chain.events()))
+    events = swarm.chain.events()
+    assert [event.reason for event in events if isinstance(event, RoundAborted)] == [AbortReason.NO_QUORUM]
+    assert not [event for event in events if isinstance(event, ResultAttested)]
 
 
 def test_run__rounds_reached__suspends_its_node_and_returns(tmp_path: Path) -> None:
