@@ -159,16 +159,14 @@ def _derived(mnemonic: str, index: int) -> Signer:
 # ----------------------------------------------------------------------------------------------------------- passwords
 
 
-def read_password(
-    *, file: Path | None = None, prompt: Callable[[], str] | None = None, environment: bool = True
-) -> str:
+def read_password(*, file: Path | None = None, prompt: Callable[[], str] | None = None) -> str:
     """The password: from `file` if given, else from `$SWARM_CHAIN_PASSWORD`, else from `prompt`.
 
     Raises `AccountError` if there is none, or an empty one.
     """
     if file is not None:
         password = _password_in(file)
-    elif environment and (found := config.password_from_environment()) is not None:
+    elif (found := config.password_from_environment()) is not None:
         password = found
     elif prompt is not None:
         password = prompt()
