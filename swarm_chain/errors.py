@@ -81,6 +81,13 @@ class DeploymentError(SwarmChainError):
     """A deployments file or a migration cannot be used, or a deployment did not end as it should."""
 
 
+# ----------------------------------------------------------------------------------------------------------------- demo
+
+
+class DemoFailed(SwarmChainError):
+    """The demo's swarm did not get to its end. The message says where its logs are."""
+
+
 # ---------------------------------------------------------------------------------------------------------------- chain
 
 

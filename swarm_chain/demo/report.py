@@ -1,0 +1,184 @@
+"""What a demo found: accuracies side by side, its rounds, its audit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from swarm_chain.audit import AuditReport, Outcome, RoundReport, Verdict
+from swarm_chain.core import documents
+from swarm_chain.core.cids import Cid, document_cid
+from swarm_chain.core.documents import ResultDocument
+from swarm_chain.demo.settings import DemoSettings
+from swarm_chain.types import Address, Digest, RoundNumber
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NodeReport:
+    """One node: what it trained on, and how good it is without the others."""
+
+    name: str
+    address: Address
+    samples: int
+    alone_accuracy: float
+    gas: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RoundSummary:
+    """One round that ended. An aborted one has no weights, and nothing included or excluded.
+
+    `included` are names of nodes, `excluded` names with the reason. `seconds` is None where its start was not seen.
+    """
+
+    number: RoundNumber
+    outcome: Outcome
+    verdict: Verdict
+    included: tuple[str, ...]
+    excluded: tuple[tuple[str, str], ...]
+    seconds: float | None
+    gas: int
+    result: Cid | None
+    weights: Cid | None
+
+    def document(self) -> dict[str, Any]:
+        """Names to values, for JSON."""
+        return {
+            "number": self.number,
+            "outcome": self.outcome.value,
+            "verdict": self.verdict.value,
+            "included": list(self.included),
+            "excluded": [{"name": name, "reason": reason} for name, reason in self.excluded],
+            "seconds": None if self.seconds is None else round(self.seconds, 3),
+            "gas": self.gas,
+            "result": self.result and str(self.result),
+            "weights": self.weights and str(self.weights),
+        }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Kept:
+    """What stays after a demo: its folder, and the process of its chain."""
+
+    folder: Path
+    chain_pid: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DemoReport:
+    """A whole demo."""
+
+    settings: DemoSettings
+    nodes: tuple[NodeReport, ...]
+    pooled_accuracy: float
+    swarm_accuracy: float
+    test_samples: int
+    rounds: tuple[RoundSummary, ...]
+    audit: AuditReport
+    rpc_url: str
+    store: str
+    seconds: float
+    kept: Kept | None
+
+    @property
+    def finalized(self) -> int:
+        """Rounds that ended in a new model."""
+        return sum(one.outcome is Outcome.FINALIZED for one in self.rounds)
+
+    @property
+    def is_success(self) -> bool:
+        """Whether every round that was asked for was finalised, and all passed the audit."""
+        return self.audit.verdict is Verdict.PASS and self.finalized >= self.settings.rounds
+
+    def document(self) -> dict[str, Any]:
+        """The report for programs, as `schemas/demo.schema.json` describes it."""
+        scope = self.audit.scope
+        return {
+            **_choices(self.settings),
+            "nodes": [_node(node) for node in self.nodes],
+            "pooled_accuracy": self.pooled_accuracy,
+            "swarm_accuracy": self.swarm_accuracy,
+            "test_samples": self.test_samples,
+            "rounds": [one.document() for one in self.rounds],
+            "audit": self.audit.verdict.value,
+            "gas": gas_by_call(self.audit),
+            "chain_id": scope.chain_id,
+            "contract": _hex(scope.contract),
+            "head": str(document_cid(scope.head)),
+            "rpc_url": self.rpc_url,
+            "store": self.store,
+            "seconds": round(self.seconds, 3),
+            "kept": self.kept and {"folder": str(self.kept.folder), "chain_pid": self.kept.chain_pid},
+        }
+
+
+def summarize_rounds(
+    audit: AuditReport, get: Callable[[Cid], bytes], seconds: Mapping[RoundNumber, float]
+) -> Iterator[RoundSummary]:
+    """The rounds that ended, with what their documents in a store say. Raises what reading those does."""
+    for one in audit.rounds:
+        if one.outcome in (Outcome.FINALIZED, Outcome.ABORTED):
+            result = None if one.result is None else documents.read(get, one.result, ResultDocument)
+            yield _summary(one, result, audit.labels, seconds.get(one.number))
+
+
+def gas_by_call(audit: AuditReport) -> list[dict[str, Any]]:
+    """What each call cost, over all accounts: transactions and gas."""
+    calls: dict[str, dict[str, Any]] = {}
+    for use in audit.gas:
+        entry = calls.setdefault(use.call, {"call": use.call, "transactions": 0, "gas": 0})
+        entry["transactions"] += use.transactions
+        entry["gas"] += use.gas
+    return [calls[name] for name in sorted(calls)]
+
+
+def gas_of(audit: AuditReport, account: Address) -> int:
+    """What one account paid for altogether."""
+    return sum(use.gas for use in audit.gas if use.account == account)
+
+
+def _summary(
+    one: RoundReport, result: ResultDocument | None, labels: Mapping[Address, str], seconds: float | None
+) -> RoundSummary:
+    return RoundSummary(
+        number=one.number,
+        outcome=one.outcome,
+        verdict=one.verdict,
+        included=tuple(labels[entry.node] for entry in result.included) if result else (),
+        excluded=tuple((labels[entry.node], entry.reason.value) for entry in result.excluded) if result else (),
+        seconds=seconds,
+        gas=one.gas,
+        result=_cid(one.result),
+        weights=result.weights if result else None,
+    )
+
+
+def _choices(settings: DemoSettings) -> dict[str, Any]:
+    return {
+        "task": settings.task.name,
+        "training": settings.task.hyperparameters.document(),
+        "merge": str(settings.rule),
+        "sealed": settings.is_sealed,
+        "seed": settings.seed,
+        "client": settings.client,
+    }
+
+
+def _node(node: NodeReport) -> dict[str, Any]:
+    return {
+        "name": node.name,
+        "address": _hex(node.address),
+        "samples": node.samples,
+        "alone_accuracy": node.alone_accuracy,
+        "gas": node.gas,
+    }
+
+
+def _cid(digest: Digest | None) -> Cid | None:
+    return None if digest is None else document_cid(digest)
+
+
+def _hex(data: bytes) -> str:
+    return "0x" + data.hex()

@@ -1,0 +1,66 @@
+"""What a demo shows: how many nodes, which task, which rules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+
+from swarm_chain.core.merge import Rule
+from swarm_chain.deployment import swarm_config
+from swarm_chain.devnet import Client
+from swarm_chain.errors import ConfigurationError
+from swarm_chain.tasks.base import SplitTask
+from swarm_chain.types import Address, Digest, SwarmConfig
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DemoSettings:
+    """A demo's choices. `data` is each node's, as its task takes it; without any, the task deals its own out."""
+
+    nodes: int
+    rounds: int
+    task: SplitTask
+    rule: Rule
+    seed: int = 0
+    data: tuple[str, ...] = ()
+    is_sealed: bool = True
+    client: Client = "anvil"
+
+    def __post_init__(self) -> None:
+        """Refuses what no swarm can be run with."""
+        if self.data and len(self.data) != self.nodes:
+            raise ConfigurationError(
+                f"there are {len(self.data)} --data for {self.nodes} nodes; give one for each, or none"
+            )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the nodes are called."""
+        return tuple(f"node-{number}" for number in range(1, self.nodes + 1))
+
+    def key_of(self, name: str) -> str:
+        """The private key of a node: the same for the same seed, and so worth nothing.
+
+        Nodes are merged in the order of their addresses, so equal models need equal addresses.
+        """
+        return sha256(f"swarm-chain demo {self.seed} {name}".encode()).hexdigest()
+
+    def config(self, *, task_digest: Digest, genesis_digest: Digest, admin: Address) -> SwarmConfig:
+        """The contract's configuration.
+
+        A phase ends as soon as all have acted, so its window costs nothing until a node dies: then one of them is
+        waited for, once, since an absence of one round is enough. They are long enough for nodes that share two slow
+        cores.
+        """
+        return swarm_config(
+            task_digest=task_digest,
+            genesis_digest=genesis_digest,
+            admin=admin,
+            is_sealed=self.is_sealed,
+            initial_window=30 + 4 * self.nodes,
+            min_window=16 + self.nodes,
+            max_window=600,
+            reveal_window=16 + self.nodes,
+            merge_window=26 + self.nodes,
+            absence_limit=1,
+        )
