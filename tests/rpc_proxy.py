@@ -1,0 +1,101 @@
+"""An RPC endpoint that passes requests on to a real chain, and misbehaves as a test wants."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Callable, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from types import TracebackType
+from typing import Any, Self
+
+Answer = Mapping[str, Any]
+"""A JSON-RPC answer: `result` or `error`."""
+Pass = Callable[[], Answer]
+"""Asks the real chain."""
+Fault = Callable[[list[Any], Pass], Answer]
+"""What a method answers instead, from its parameters and what the real chain would say."""
+
+
+class RpcProxy:
+    """Listens at `url` inside its `with` block. `faults` are by method; `status` is what HTTP says instead of 200."""
+
+    def __init__(self, upstream: str) -> None:
+        self.upstream = upstream
+        self.faults: dict[str, Fault] = {}
+        self.asked: Counter[str] = Counter()
+        self.parameters: list[tuple[str, list[Any]]] = []
+        self.round_trips = 0
+        self.takes_batches = True
+        self.status = 200
+        self.delay = 0.0
+        self.body: bytes | None = None
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server.daemon_threads = True
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> Self:
+        Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def answer(self, body: bytes) -> bytes:
+        """The bytes to answer a request with."""
+        self.round_trips += 1
+        time.sleep(self.delay)
+        if self.body is not None:
+            return self.body
+        requests = json.loads(body)
+        if isinstance(requests, dict):
+            return json.dumps(self._one(requests)).encode()
+        if not self.takes_batches:
+            return json.dumps(error(-32600, "batches are not supported") | {"jsonrpc": "2.0", "id": None}).encode()
+        return json.dumps([self._one(each) for each in requests]).encode()
+
+    def _one(self, request: dict[str, Any]) -> Answer:
+        method, parameters = request["method"], request.get("params", [])
+        self.asked[method] += 1
+        self.parameters.append((method, parameters))
+        fault = self.faults.get(method)
+        answer = fault(parameters, lambda: self._upstream(request)) if fault else self._upstream(request)
+        return {**answer, "jsonrpc": "2.0", "id": request["id"]}
+
+    def _upstream(self, request: dict[str, Any]) -> Answer:
+        content = {"Content-Type": "application/json"}
+        query = urllib.request.Request(self.upstream, json.dumps(request).encode(), content)  # noqa: S310
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(query, timeout=20) as response:
+            answer: Answer = json.load(response)
+            return answer
+
+    def _handler(proxy) -> type[BaseHTTPRequestHandler]:  # noqa: N805  `self` is the handler's.
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                answer = proxy.answer(self.rfile.read(int(self.headers["Content-Length"])))
+                self.send_response(proxy.status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+
+            def log_message(self, *_: object) -> None:
+                return
+
+        return Handler
+
+
+def error(code: int, message: str, data: object = None) -> dict[str, Any]:
+    """A JSON-RPC error."""
+    return {"error": {"code": code, "message": message} | ({} if data is None else {"data": data})}
