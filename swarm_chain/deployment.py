@@ -52,7 +52,7 @@ def swarm_config(
     quorum_bps: int = 5001,
     min_updates: int = 2,
     initial_window: int = 600,
-    min_window: int = 10,
+    min_window: int = 30,
     max_window: int = 86_400,
     reveal_window: int = 120,
     merge_window: int = 300,

@@ -74,7 +74,7 @@ def _window(name: str, default: str, meaning: str) -> Callable[[F], F]:
     "--min-updates", metavar="N", type=int, default=2, show_default=True, help="Fewest updates for a round to go on."
 )
 @_window("--initial-window", "10m", "First training window, and the least after a node joined or returned.")
-@_window("--min-window", "10s", "Shortest training window.")
+@_window("--min-window", "30s", "Shortest training window.")
 @_window("--max-window", "1d", "Longest window of any phase.")
 @_window("--reveal-window", "2m", "Revealing window, before stretching.")
 @_window("--merge-window", "5m", "Merging window, before stretching.")
