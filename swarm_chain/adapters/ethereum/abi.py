@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 from eth_abi.abi import decode, encode
 from eth_abi.exceptions import DecodingError
@@ -22,6 +22,7 @@ from swarm_chain.errors import REVERTS, InvalidAnswer, Reverted
 from swarm_chain.types import Call, Event
 
 Entry = Mapping[str, Any]
+T = TypeVar("T")
 
 _ENUMS = {each.__name__: each for each in (types.Phase, types.AbortReason, types.NodeStatus, types.SuspensionReason)}
 _STRUCTS = {
@@ -33,12 +34,18 @@ _STRUCTS = {
 }
 
 
+def _kinds(base: type[T]) -> list[type[T]]:
+    found = [each for each in vars(types).values() if isinstance(each, type)]
+    return [each for each in found if issubclass(each, base) and each is not base]
+
+
 def _field_names(kind: type[Call] | type[Event]) -> list[str]:
     return [field.name for field in fields(kind)]
 
 
-EVENTS: Mapping[str, type[Event]] = {event.__name__: event for event in Event.__subclasses__()}
-CALLS: Mapping[str, type[Call]] = {call.function: call for call in Call.__subclasses__()}
+# `__subclasses__` would also list what `slots=True` replaced.
+EVENTS: Mapping[str, type[Event]] = {each.__name__: each for each in _kinds(Event)}
+CALLS: Mapping[str, type[Call]] = {each.function: each for each in _kinds(Call)}
 ROUND_EVENTS = frozenset(name for name, event in EVENTS.items() if "round" in _field_names(event))
 
 
