@@ -11,11 +11,12 @@ from swarm_chain.adapters.stores import open_stores
 from swarm_chain.adapters.torch_trainer import TorchTrainer
 from swarm_chain.adapters.web3_chain import Web3Chain
 from swarm_chain.agent.activity import OnActivity
-from swarm_chain.agent.agent import Agent, Policy
+from swarm_chain.agent.agent import Agent
 from swarm_chain.agent.contribution import Contribution
 from swarm_chain.agent.convergence import Convergence
 from swarm_chain.agent.heads import Heads
 from swarm_chain.agent.journal import Journal
+from swarm_chain.agent.policy import Policy
 from swarm_chain.config import DEVELOPMENT_CHAINS, NodeConfig
 from swarm_chain.core import documents
 from swarm_chain.core.documents import TaskDocument

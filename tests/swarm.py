@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from swarm_chain.adapters.memory import MemoryChain, MemoryStore
 from swarm_chain.agent.activity import Activity
-from swarm_chain.agent.agent import Agent, Policy
+from swarm_chain.agent.agent import Agent
 from swarm_chain.agent.contribution import Contribution
 from swarm_chain.agent.convergence import Convergence
 from swarm_chain.agent.heads import Heads
 from swarm_chain.agent.journal import Journal
+from swarm_chain.agent.policy import Policy
 from swarm_chain.core import unixfs, weights
 from swarm_chain.core.cids import Cid
 from swarm_chain.core.documents import (
@@ -168,9 +169,16 @@ class Swarm:
     """Nodes that are stepped by hand, one after another, on a clock that only the test moves."""
 
     def __init__(
-        self, folder: Path, *, nodes: int = 4, is_sealed: bool = True, faults: Mapping[int, Fault] | None = None
+        self,
+        folder: Path,
+        *,
+        nodes: int = 4,
+        is_sealed: bool = True,
+        faults: Mapping[int, Fault] | None = None,
+        policies: Mapping[int, Policy] | None = None,
     ) -> None:
         self.folder = folder
+        self.policies = dict(policies or {})
         self.faults = dict(faults or {})
         self.shared = MemoryStore()
         parameters = {"a": np.zeros((2, 3), np.float32), "b": np.zeros((), np.float32)}
@@ -182,11 +190,11 @@ class Swarm:
         self.chain = MemoryChain(swarm_config(self.task, result.digest(), is_sealed=is_sealed))
         self.nodes = [self.join(index) for index in range(nodes)]
 
-    def join(self, index: int, trainer: CountingTrainer | None = None, policy: Policy | None = None) -> Node:
+    def join(self, index: int, trainer: CountingTrainer | None = None) -> Node:
         account = Address(bytes([index + 1]) * 20)
         self.chain.as_account(ADMIN).send(AddNode(node=account, label=f"node {index}"))
         trainer = trainer or self._trainer(index)
-        return self.start(account, trainer, self.folder / str(index), policy)
+        return self.start(account, trainer, self.folder / str(index), self.policies.get(index))
 
     def _trainer(self, index: int) -> CountingTrainer:
         """Node 3 moves parameters by 1,000 on 40 samples; one that copies moves them like node 0."""

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 
 from swarm_chain.agent.activity import Activity, Health, OnActivity
 from swarm_chain.agent.contribution import Contribution
 from swarm_chain.agent.convergence import Convergence
 from swarm_chain.agent.heads import Heads
 from swarm_chain.agent.journal import Journal, SignedTransaction
+from swarm_chain.agent.lookout import Lookout
+from swarm_chain.agent.policy import Policy
 from swarm_chain.core.rounds import (
     Action,
     Adopt,
     Merge,
     Publish,
     Send,
-    Situation,
     Stage,
     Train,
     Wait,
@@ -27,6 +28,7 @@ from swarm_chain.core.rounds import (
 from swarm_chain.errors import (
     ChainError,
     DataError,
+    ForeignCommitment,
     NotFinite,
     Reverted,
     StoreError,
@@ -36,14 +38,11 @@ from swarm_chain.ports import Chain, Trainer
 from swarm_chain.types import (
     Address,
     Attest,
-    BlockNumber,
     Call,
     ChainView,
     Digest,
     Metrics,
-    NodeRegistered,
     NodeStatus,
-    Phase,
     RoundNumber,
     Suspend,
     Timestamp,
@@ -53,24 +52,6 @@ log = logging.getLogger(__name__)
 
 LONGEST_BACKOFF = 30.0
 """Seconds between two tries of what keeps failing."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Policy:
-    """How long an agent runs, and how eager it is.
-
-    `rounds`: end when the swarm has finalised so many since deployment. `until`: end when a metric of the head, on this
-    node's held-out data, is at least so much. `min_new_samples`: sit rounds out until there are so many more than in
-    the last update. `confirmations`: blocks on top of a round's revealing before an update is published. `poll` and
-    `spread`: seconds between looks, and the longest that calls which anyone can make are put off.
-    """
-
-    rounds: int | None = None
-    until: tuple[str, float] | None = None
-    min_new_samples: int = 0
-    confirmations: int = 0
-    poll: float = 1.0
-    spread: float = 4.0
 
 
 class Stopped(SwarmChainError):
@@ -104,16 +85,21 @@ class Agent:
         self._contribution = contribution
         self._convergence = convergence
         self._policy = policy
+        self._lookout = Lookout(
+            account=chain.account,
+            chain=chain,
+            trainer=trainer,
+            journal=journal,
+            heads=heads,
+            contribution=contribution,
+            policy=policy,
+            clock=clock,
+        )
         self._on_activity = on_activity
         self._sleep = sleep
         self._clock = clock
         self._shown = Activity(does="starting", round=0)
         self._is_stopping = False
-        self._due: tuple[tuple[RoundNumber, Phase] | None, float] | None = None
-        self._peers: dict[Address, None] = {}
-        self._scanned: BlockNumber | None = None
-        self._absent: tuple[tuple[int, int], tuple[Address, ...]] = ((0, 0), ())
-        self._sits_out: RoundNumber | None = None
         self._head_metrics: tuple[Digest, Metrics] | None = None
         self._failures = 0
 
@@ -140,7 +126,7 @@ class Agent:
             wait = self._act()
         except Stopped:
             return 0.0
-        except (ChainError, StoreError) as error:
+        except (ChainError, StoreError, ForeignCommitment) as error:
             return self._trouble(error)
         self._failures = 0
         return wait
@@ -151,8 +137,22 @@ class Agent:
         if self._is_done(view):
             self._is_stopping = True
             return 0.0
-        self._check_commitment(view)
-        return self._perform(decide(view, self._situation(view)), view)
+        self._lookout.check_commitment(view)
+        return self._perform(decide(view, self._lookout.situation(view)), view)
+
+    def _is_done(self, view: ChainView) -> bool:
+        """Whether the policy's end is reached, and the head that reached it is here."""
+        adopted = self._journal.adopted()
+        if adopted is None or adopted[0] != view.swarm.head:
+            return False
+        if self._policy.rounds is not None and view.swarm.finalized_rounds >= self._policy.rounds:
+            return True
+        return self._policy.until is not None and self._has_reached(*self._policy.until, view.swarm.head)
+
+    def _has_reached(self, metric: str, wanted: float, head: Digest) -> bool:
+        if self._head_metrics is None or self._head_metrics[0] != head:
+            self._head_metrics = head, self._trainer.evaluate(self._heads.parameters(head))
+        return self._head_metrics[1].get(metric, float("-inf")) >= wanted
 
     def _trouble(self, error: SwarmChainError) -> float:
         self._failures += 1
@@ -171,98 +171,6 @@ class Agent:
         except ChainError as error:
             log.warning("could not suspend this node: peers wait for it until it counts as absent: %s", error)
         self._show(replace(self._shown, does="stopped", progress=None))
-
-    # -------------------------------------------------------------------------------------------------------- situation
-
-    def _situation(self, view: ChainView) -> Situation:
-        adopted, update = self._journal.adopted(), self._journal.update(view.round.round)
-        training = self._contribution.training()
-        return Situation(
-            account=self.account,
-            adopted=adopted[0] if adopted and self._heads.holds(adopted[1]) else None,
-            trained_on=training.base if training else None,
-            staged=update.staged if update else None,
-            is_willing=self._is_willing(view),
-            is_deep=self._is_deep(view),
-            sits_out=self._sits_out,
-            waited=self._waited(view),
-            absent=self._absent_nodes(view),
-            spread=self._policy.spread,
-        )
-
-    def _is_done(self, view: ChainView) -> bool:
-        """Whether the policy's end is reached, and the head that reached it is here."""
-        adopted = self._journal.adopted()
-        if adopted is None or adopted[0] != view.swarm.head:
-            return False
-        if self._policy.rounds is not None and view.swarm.finalized_rounds >= self._policy.rounds:
-            return True
-        return self._policy.until is not None and self._has_reached(*self._policy.until, view.swarm.head)
-
-    def _has_reached(self, metric: str, wanted: float, head: Digest) -> bool:
-        if self._head_metrics is None or self._head_metrics[0] != head:
-            self._head_metrics = head, self._trainer.evaluate(self._heads.parameters(head))
-        return self._head_metrics[1].get(metric, float("-inf")) >= wanted
-
-    def _is_willing(self, view: ChainView) -> bool:
-        """Whether there is enough new data; never changed its mind on while an update of this round is under way."""
-        if self._journal.update(view.round.round) is not None and view.round.phase != Phase.IDLE:
-            return True
-        last = self._journal.last_samples()
-        if self._policy.min_new_samples == 0 or last is None:
-            return True
-        try:
-            return self._trainer.samples() >= last + self._policy.min_new_samples
-        except DataError as error:
-            log.error("no new data to contribute: %s", error)
-            return False
-
-    def _is_deep(self, view: ChainView) -> bool:
-        if self._policy.confirmations == 0:
-            return True
-        deep = self._chain.look(depth=self._policy.confirmations).round
-        return deep.round == view.round.round and deep.phase == view.round.phase
-
-    def _waited(self, view: ChainView) -> float:
-        """Seconds since this node first saw what it sees now: the swarm idle, or a deadline passed."""
-        is_due = view.round.phase == Phase.IDLE or view.now >= view.round.deadline
-        seen = (view.round.round, view.round.phase) if is_due else None
-        if self._due is None or self._due[0] != seen:
-            self._due = seen, self._clock()
-        return self._clock() - self._due[1]
-
-    def _absent_nodes(self, view: ChainView) -> tuple[Address, ...]:
-        """The other nodes that anyone may suspend; looked for when a round is over, and when one was suspended."""
-        if view.round.phase != Phase.IDLE:
-            return ()
-        seen = view.round.round, view.swarm.active_nodes
-        if self._absent[0] != seen:
-            self._absent = seen, tuple(self._find_absent(view))
-        return self._absent[1]
-
-    def _find_absent(self, view: ChainView) -> Sequence[Address]:
-        for event in self._chain.events(from_block=self._scanned):
-            if isinstance(event, NodeRegistered):
-                self._peers[event.node] = None
-        self._peers.pop(self.account, None)
-        self._scanned = view.block_number
-        return [node for node in self._peers if self._chain.node_info(node).is_absent]
-
-    def _check_commitment(self, view: ChainView) -> None:
-        """Sits a round out, loudly, in which the chain holds a commitment that this node does not know."""
-        round_number = view.round.round
-        is_committed = view.round.phase != Phase.IDLE and view.node.committed_round == round_number
-        if not is_committed or view.node.revealed_round == round_number or self._sits_out == round_number:
-            return
-        update = self._journal.update(round_number)
-        if update is None or update.staged.commitment != view.commitment:
-            self._sits_out = round_number
-            note = (
-                f"round {round_number} holds a commitment of this account that its journal does not know: another "
-                "agent uses the same account, or the journal was lost; sitting the round out"
-            )
-            log.error(note)
-            self._show(Activity(does="waiting", round=round_number, note=note, health=Health.TROUBLED))
 
     # ----------------------------------------------------------------------------------------------------------- acting
 
@@ -315,7 +223,7 @@ class Agent:
         if self._journal.last_samples() is None:
             raise error
         log.error("sitting round %d out: %s", round_number, error)
-        self._sits_out = round_number
+        self._lookout.sit_out(round_number)
         self._show(Activity(does="waiting", round=round_number, note=str(error), health=Health.TROUBLED))
         return self._policy.poll
 
@@ -401,7 +309,7 @@ class Agent:
         )
 
     def _health(self, round_number: RoundNumber) -> Health:
-        return Health.TROUBLED if self._sits_out == round_number else Health.GOOD
+        return Health.TROUBLED if self._lookout.sits_out(round_number) else Health.GOOD
 
     def _show(self, activity: Activity) -> None:
         if activity != self._shown:

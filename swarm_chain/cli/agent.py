@@ -19,7 +19,8 @@ from swarm_chain.cli.params import CONDITION
 
 if TYPE_CHECKING:
     from swarm_chain.agent.activity import Activity
-    from swarm_chain.agent.agent import Agent, Policy
+    from swarm_chain.agent.agent import Agent
+    from swarm_chain.agent.policy import Policy
     from swarm_chain.config import NodeConfig
 
 
@@ -94,7 +95,7 @@ def _password(config: NodeConfig, file: Path | None) -> str:
 def _policy(
     config: NodeConfig, rounds: int | None, until: tuple[str, float] | None, min_new_samples: int | None
 ) -> Policy:
-    from swarm_chain.agent.agent import Policy
+    from swarm_chain.agent.policy import Policy
 
     return Policy(
         rounds=rounds,

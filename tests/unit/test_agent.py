@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from swarm_chain.agent.activity import Health
-from swarm_chain.agent.agent import Policy
+from swarm_chain.agent.policy import Policy
 from swarm_chain.core.cids import document_cid
 from swarm_chain.core.documents import Reason, UpdateDocument, read
 from swarm_chain.errors import JournalError, NotFinite
@@ -57,9 +56,8 @@ def test_publish__while_training__nothing_of_it_can_be_read(tmp_path: Path) -> N
 
 
 def test_publish__round_not_deep_enough__waits_for_confirmations(tmp_path: Path) -> None:
-    swarm = Swarm(tmp_path)
+    swarm = Swarm(tmp_path, policies={0: Policy(confirmations=5, spread=0.0)})
     node = swarm.nodes[0]
-    node.agent._policy = replace(node.agent._policy, confirmations=5)
     swarm.run_until(lambda: swarm.chain.look().round.phase == Phase.REVEALING)
     node.agent.step()
     assert node.store.written == []
@@ -277,9 +275,8 @@ def test_run__metric_of_the_head_reached__returns(tmp_path: Path) -> None:
 
 
 def test_min_new_samples__none_came__sits_out_until_they_come(tmp_path: Path) -> None:
-    swarm = Swarm(tmp_path)
+    swarm = Swarm(tmp_path, policies={0: Policy(min_new_samples=5, spread=0.0)})
     patient = swarm.nodes[0]
-    patient.agent._policy = replace(patient.agent._policy, min_new_samples=5)
     swarm.run(rounds=3)
     assert patient.trainer.trainings == [1]
     assert swarm.chain.node_info(patient.account).status == NodeStatus.SUSPENDED

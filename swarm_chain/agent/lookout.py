@@ -1,0 +1,129 @@
+"""What a node knows of itself and its peers when it decides."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+from swarm_chain.agent.contribution import Contribution
+from swarm_chain.agent.heads import Heads
+from swarm_chain.agent.journal import Journal
+from swarm_chain.agent.policy import Policy
+from swarm_chain.core.rounds import Situation
+from swarm_chain.errors import DataError, ForeignCommitment
+from swarm_chain.ports import Chain, Trainer
+from swarm_chain.types import Address, BlockNumber, ChainView, NodeRegistered, Phase, RoundNumber
+
+log = logging.getLogger(__name__)
+
+
+class Lookout:
+    """Completes a look at the chain with what journal, data and clock say. All of it can be had anew after a kill."""
+
+    def __init__(
+        self,
+        *,
+        account: Address,
+        chain: Chain,
+        trainer: Trainer,
+        journal: Journal,
+        heads: Heads,
+        contribution: Contribution,
+        policy: Policy,
+        clock: Callable[[], float],
+    ) -> None:
+        self._account = account
+        self._chain = chain
+        self._trainer = trainer
+        self._journal = journal
+        self._heads = heads
+        self._contribution = contribution
+        self._policy = policy
+        self._clock = clock
+        self._sits_out: RoundNumber | None = None
+        self._due: tuple[tuple[RoundNumber, Phase] | None, float] | None = None
+        self._peers: dict[Address, None] = {}
+        self._scanned: BlockNumber | None = None
+        self._absent: tuple[tuple[int, int], tuple[Address, ...]] = ((0, 0), ())
+
+    def sit_out(self, round_number: RoundNumber) -> None:
+        """Takes no part in a round any more."""
+        self._sits_out = round_number
+
+    def sits_out(self, round_number: int) -> bool:
+        return self._sits_out == round_number
+
+    def situation(self, view: ChainView) -> Situation:
+        """Everything `decide` asks for besides the view."""
+        adopted, update = self._journal.adopted(), self._journal.update(view.round.round)
+        training = self._contribution.training()
+        return Situation(
+            account=self._account,
+            adopted=adopted[0] if adopted and self._heads.holds(adopted[1]) else None,
+            trained_on=training.base if training else None,
+            staged=update.staged if update else None,
+            is_willing=self._is_willing(view),
+            is_deep=self._is_deep(view),
+            sits_out=self._sits_out,
+            waited=self._waited(view),
+            absent=self._absent_nodes(view),
+            spread=self._policy.spread,
+        )
+
+    def _is_willing(self, view: ChainView) -> bool:
+        """Whether there is enough new data; never changed its mind on while an update of this round is under way."""
+        if self._journal.update(view.round.round) is not None and view.round.phase != Phase.IDLE:
+            return True
+        last = self._journal.last_samples()
+        if self._policy.min_new_samples == 0 or last is None:
+            return True
+        try:
+            return self._trainer.samples() >= last + self._policy.min_new_samples
+        except DataError as error:
+            log.error("no new data to contribute: %s", error)
+            return False
+
+    def _is_deep(self, view: ChainView) -> bool:
+        if self._policy.confirmations == 0:
+            return True
+        deep = self._chain.look(depth=self._policy.confirmations).round
+        return deep.round == view.round.round and deep.phase == view.round.phase
+
+    def _waited(self, view: ChainView) -> float:
+        """Seconds since this node first saw what it sees now: the swarm idle, or a deadline passed."""
+        is_due = view.round.phase == Phase.IDLE or view.now >= view.round.deadline
+        seen = (view.round.round, view.round.phase) if is_due else None
+        if self._due is None or self._due[0] != seen:
+            self._due = seen, self._clock()
+        return self._clock() - self._due[1]
+
+    def _absent_nodes(self, view: ChainView) -> tuple[Address, ...]:
+        """The other nodes that anyone may suspend; looked for when a round is over, and when one was suspended."""
+        if view.round.phase != Phase.IDLE:
+            return ()
+        seen = view.round.round, view.swarm.active_nodes
+        if self._absent[0] != seen:
+            self._absent = seen, tuple(self._find_absent(view))
+        return self._absent[1]
+
+    def _find_absent(self, view: ChainView) -> Sequence[Address]:
+        for event in self._chain.events(from_block=self._scanned):
+            if isinstance(event, NodeRegistered):
+                self._peers[event.node] = None
+        self._peers.pop(self._account, None)
+        self._scanned = view.block_number
+        return [node for node in self._peers if self._chain.node_info(node).is_absent]
+
+    def check_commitment(self, view: ChainView) -> None:
+        """Raises `ForeignCommitment`, once a round, where the chain holds one that this node does not know."""
+        round_number = view.round.round
+        is_committed = view.round.phase != Phase.IDLE and view.node.committed_round == round_number
+        if not is_committed or view.node.revealed_round == round_number or self.sits_out(round_number):
+            return
+        update = self._journal.update(round_number)
+        if update is None or update.staged.commitment != view.commitment:
+            self.sit_out(round_number)
+            raise ForeignCommitment(
+                f"round {round_number} holds a commitment of this account that its journal does not know: another "
+                "agent uses the same account, or the journal was lost; sitting the round out"
+            )
