@@ -1,7 +1,4 @@
-"""What the swarm is compared with, measured in a process of its own while the swarm trains: `python -m` this module.
-
-It reads a JSON request from the file that it is given, and writes its answer to the other.
-"""
+"""What the swarm is compared with, measured in a process of its own while the swarm trains."""
 
 from __future__ import annotations
 
@@ -13,16 +10,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self, cast
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from swarm_chain import children
 from swarm_chain.demo.agents import ONE_THREAD
 from swarm_chain.demo.places import Places
 from swarm_chain.demo.settings import DemoSettings
 from swarm_chain.demo.swarm import Member
-from swarm_chain.errors import DataError, DemoFailed, TaskError
-from swarm_chain.tasks import load_task
-from swarm_chain.tasks.base import NodeData, SplitTask
+from swarm_chain.errors import DemoFailed, TaskError
+from swarm_chain.tasks.base import SplitTask
 
 if TYPE_CHECKING:
     from torch.utils.data import Dataset
@@ -49,7 +45,7 @@ class Comparison:
         self._answer = places.root / "comparison.json"
         request = places.root / "comparison-request.json"
         request.write_text(json.dumps(_request(settings, members), indent=2) + "\n", encoding="utf-8")
-        command = [sys.executable, "-m", __name__, str(request), str(self._answer)]
+        command = [sys.executable, "-m", "swarm_chain.demo.measure", str(request), str(self._answer)]
         environment = {**os.environ, **ONE_THREAD}
         self._process = children.spawn(command, self._log, environment=environment, niceness=_NICENESS)
 
@@ -91,46 +87,6 @@ def accuracy_of(metrics: Mapping[str, float]) -> float:
     return metrics[METRIC]
 
 
-def require_unseen(test: Dataset[Any], parts: Sequence[NodeData]) -> None:
-    """Raises `DataError` where an example for testing is in a node's data too, whole or with another target."""
-    seen = {content for part in parts for content in [*_contents(part.training), *_contents(part.held_out)]}
-    both = sum(content in seen for content in _contents(test))
-    if both:
-        raise DataError(
-            f"{both} test examples are in the nodes' data too, so no accuracy would mean anything; remove them"
-        )
-
-
-def pool(parts: Sequence[NodeData]) -> NodeData:
-    """Everybody's data in one place."""
-    return NodeData(
-        training=_joined([part.training for part in parts]), held_out=_joined([part.held_out for part in parts])
-    )
-
-
-def measure(task: SplitTask, data: Sequence[str], *, nodes: int, seed: int, rounds: int) -> Baselines:
-    """Accuracies on the test examples after as many epochs as in the swarm, from the same initial parameters."""
-    from swarm_chain.adapters.torch_trainer import TorchTrainer, initial_parameters, score
-    from swarm_chain.tasks.baselines import measure_baselines
-
-    test = test_examples(task, nodes=nodes, seed=seed)
-    parts = [task.open_data(each) for each in data]
-    require_unseen(test, parts)
-    trainers = [TorchTrainer(task, part) for part in parts]
-    found = measure_baselines(
-        trainers,
-        TorchTrainer(task, pool(parts)),
-        initial=initial_parameters(task),
-        rounds=rounds,
-        score=lambda parameters: score(task, parameters, test),
-    )
-    return Baselines(
-        alone=tuple(accuracy_of(metrics) for metrics in found.alone),
-        pooled=accuracy_of(found.pooled),
-        samples=tuple(trainer.samples() for trainer in trainers),
-    )
-
-
 def _request(settings: DemoSettings, members: Sequence[Member]) -> dict[str, Any]:
     return {
         "task": settings.task.name,
@@ -140,36 +96,3 @@ def _request(settings: DemoSettings, members: Sequence[Member]) -> dict[str, Any
         "seed": settings.seed,
         "rounds": settings.rounds,
     }
-
-
-def _contents(examples: Dataset[Any]) -> list[bytes]:
-    """The inputs of every example, as bytes."""
-    from swarm_chain.tasks.batches import count
-
-    return [examples[row][0].numpy().tobytes() for row in range(count(examples))]
-
-
-def _joined(several: Sequence[Dataset[Any]]) -> Dataset[Any]:
-    import torch
-    from torch.utils.data import ConcatDataset, TensorDataset
-
-    if all(isinstance(one, TensorDataset) for one in several):
-        tensors = zip(*(cast(TensorDataset, one).tensors for one in several), strict=True)
-        return TensorDataset(*(torch.cat(column) for column in tensors))
-    return ConcatDataset(several)
-
-
-def main(request: Path, answer: Path) -> None:
-    """Measures what a request asks for."""
-    asked = json.loads(request.read_text(encoding="utf-8"))
-    task = load_task(asked["task"], asked["training"])
-    if not isinstance(task, SplitTask):
-        raise TaskError(f"the task {task.name} brings no data of its own")
-    found = measure(task, asked["data"], nodes=asked["nodes"], seed=asked["seed"], rounds=asked["rounds"])
-    answer.write_text(
-        json.dumps({"alone": found.alone, "pooled": found.pooled, "samples": found.samples}) + "\n", encoding="utf-8"
-    )
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
