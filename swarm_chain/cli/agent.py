@@ -74,15 +74,13 @@ def run(
 
     path = find_node(node, config_file)
     config = load_node_config(path)
-    _log_to_stderr()
-    show = _shower(path.parent, config)
     built = build_agent(
         config,
         password=_password(config, password_file),
         policy=_policy(config, rounds, until, min_new_samples),
-        on_activity=show,
+        on_activity=_shower(path.parent, config),
     )
-    with _ending_in_order(built):
+    with _logging_to_stderr(), _ending_in_order(built):
         built.run()
 
 
@@ -140,12 +138,19 @@ def describe(activity: Activity) -> str:
     return f"{line} ({printable(activity.note)})" if activity.note else line
 
 
-def _log_to_stderr() -> None:
+@contextmanager
+def _logging_to_stderr() -> Iterator[None]:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
     logger = logging.getLogger("swarm_chain")
-    logger.handlers[:] = [handler]
+    before = logger.level
+    logger.addHandler(handler)
     logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ COMMANDS = {
     "join": ("swarm_chain.cli.join:join", "Join a swarm with an invitation code."),
     "agent": ("swarm_chain.cli.agent:agent", "Take part in a swarm."),
     "status": ("swarm_chain.cli.status:status", "Show what a swarm does, and what it waits for."),
-    "audit": ("swarm_chain.cli.audit:audit", "Re-run every round from chain and stores, and say PASS or FAIL."),
+    "audit": ("swarm_chain.cli.audit:audit", "Re-run every round of a swarm, from a chain and a store alone."),
     "node": ("swarm_chain.cli.node:node", "Call the contract about a node's membership."),
     "registrar": ("swarm_chain.cli.registrar:registrar", "Say who may invite and remove nodes."),
     "round": ("swarm_chain.cli.round:round_", "Call the contract about a round."),
