@@ -15,6 +15,7 @@ from swarm_chain.ports import Chain, UpdateStore
 from swarm_chain.types import (
     AbortReason,
     Address,
+    BlockNumber,
     ChainView,
     Digest,
     Event,
@@ -32,6 +33,8 @@ from swarm_chain.types import (
     UpdateRevealed,
 )
 
+SETTLED_DEPTH = 64
+"""Blocks below the newest one under which no reorganisation is expected."""
 REPEATED = 2
 """Rounds in a row without a result after which the nodes that stay away are named."""
 
@@ -99,10 +102,35 @@ class SwarmStatus:
         return next((node.label for node in self.nodes if node.address == address and node.label), _hex(address))
 
 
-def read_status(chain: Chain, store: UpdateStore | None = None) -> SwarmStatus:
-    """The swarm's state, with updates' metrics where a store is given. Raises what a chain does."""
+class EventHistory:
+    """A swarm's events, of which each look fetches only those that may be new."""
+
+    def __init__(self, chain: Chain) -> None:
+        self._chain = chain
+        self._settled: list[Event] = []
+        self._settled_to: BlockNumber | None = None
+
+    def up_to(self, block: BlockNumber) -> Sequence[Event]:
+        """All events up to a block, this one included. Raises what a chain does."""
+        if self._settled_to is not None and block < self._settled_to:
+            # The chain is shorter than it was: a development chain was started anew.
+            self._settled, self._settled_to = [], None
+        first = None if self._settled_to is None else BlockNumber(self._settled_to + 1)
+        new = self._chain.events(from_block=first, to_block=block)
+        found = [*self._settled, *new]
+        if block > SETTLED_DEPTH:
+            self._settled_to = BlockNumber(block - SETTLED_DEPTH)
+            self._settled = [event for event in found if event.block_number <= self._settled_to]
+        return found
+
+
+def read_status(chain: Chain, store: UpdateStore | None = None, history: EventHistory | None = None) -> SwarmStatus:
+    """The swarm's state, with updates' metrics where a store is given. Raises what a chain does.
+
+    Who looks again and again keeps a `history`, so that old events are fetched once.
+    """
     view = chain.look()
-    events = chain.events(to_block=view.block_number)
+    events = (history or EventHistory(chain)).up_to(view.block_number)
     nodes = tuple(_nodes(chain, store, view, events))
     return SwarmStatus(
         chain_id=chain.chain_id,

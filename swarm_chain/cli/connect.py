@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from swarm_chain.config import Network
     from swarm_chain.node_status import NodeStatusFile
     from swarm_chain.ports import UpdateStore
-    from swarm_chain.status import SwarmStatus
+    from swarm_chain.status import EventHistory, SwarmStatus
 
 
 DEVNET = "devnet"
@@ -173,12 +173,13 @@ class Reading:
 
     chain: Web3Chain
     store: UpdateStore | None
+    history: EventHistory
 
     def status(self) -> SwarmStatus:
         """What it does now."""
         from swarm_chain.status import read_status
 
-        return read_status(self.chain, self.store)
+        return read_status(self.chain, self.store, self.history)
 
     def activities(self) -> Mapping[bytes, NodeStatusFile]:
         """What agents on this machine do for it, by account."""
@@ -196,14 +197,20 @@ def open_reading(place: Place, contract: str | None, stores: Sequence[str], node
     from swarm_chain.config import load_node_config
 
     if node is None:
-        chain = connect(find_contract(place, contract))
-        return Reading(chain=chain, store=_readable(store_specs(stores), asked=bool(stores)))
+        store = _readable(store_specs(stores), asked=bool(stores))
+        return _reading(connect(find_contract(place, contract)), store)
     if contract is not None:
         raise ConfigurationError("give a contract or --node, not both")
     config = load_node_config(find_node(node, None))
     target = _target(config.chain_id, place.rpc or config.rpc_urls, None)
     found = Found(target=target, contract=config.contract, deployed_at=config.deployment_block)
-    return Reading(chain=connect(found), store=_readable(stores or config.stores, asked=True))
+    return _reading(connect(found), _readable(stores or config.stores, asked=True))
+
+
+def _reading(chain: Web3Chain, store: UpdateStore | None) -> Reading:
+    from swarm_chain.status import EventHistory
+
+    return Reading(chain=chain, store=store, history=EventHistory(chain))
 
 
 def _readable(specs: Sequence[str], *, asked: bool) -> UpdateStore | None:

@@ -19,7 +19,9 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @click.command()
-@click.option("--client", type=click.Choice(["anvil", "ganache"]), default="anvil", show_default=True, help="Program.")
+@click.option(
+    "--client", type=click.Choice(["anvil", "ganache"]), default="anvil", show_default=True, help="What runs it."
+)
 @click.option("--host", metavar="ADDRESS", help="Where it listens; 0.0.0.0 is the local network too. From anvil.toml.")
 @click.option(
     "--port", metavar="N", type=click.IntRange(0, 65_535), help="Its port, 0 for a free one. From anvil.toml."

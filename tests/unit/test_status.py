@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any, ClassVar
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -12,15 +14,17 @@ from swarm_chain.core.cids import Cid, Codec, document_cid
 from swarm_chain.core.commitments import commitment_to
 from swarm_chain.core.documents import UpdateDocument
 from swarm_chain.schemas import load_schema
-from swarm_chain.status import SwarmStatus, document_of, read_status
+from swarm_chain.status import SETTLED_DEPTH, EventHistory, SwarmStatus, document_of, read_status
 from swarm_chain.types import (
     AddNode,
     Address,
     Announce,
     Attest,
+    BlockNumber,
     CloseRound,
     CommitUpdate,
     Digest,
+    Event,
     OpenRound,
     Phase,
     RemoveNode,
@@ -218,6 +222,39 @@ def test_read_status__announced__lists_stores_of_the_latest() -> None:
     chain.as_account(A).send(Announce(stores=b"https://old.example"))
     chain.as_account(A).send(Announce(stores=b"https://one.example\nhttps://two.example"))
     assert read_status(chain).nodes[0].stores == ("https://one.example", "https://two.example")
+
+
+class CountingChain(MemoryChain):
+    """Remembers from which block events were asked for."""
+
+    asked: ClassVar[list[int | None]] = []
+
+    def events(self, *, from_block: BlockNumber | None = None, **options: Any) -> Sequence[Event]:
+        self.asked.append(from_block)
+        return super().events(from_block=from_block, **options)
+
+
+def test_event_history__looking_again__asks_for_what_may_be_new_and_misses_nothing() -> None:
+    chain = CountingChain(CONFIG)
+    CountingChain.asked.clear()
+    admin = MemoryChain.as_account(chain, ADMIN)
+    history = EventHistory(chain)
+    for step in range(5):
+        admin.send(AddNode(node=Address(bytes([step + 1]) * 20), label=str(step)))
+        admin.mine(SETTLED_DEPTH // 2)
+        tip = chain.look().block_number
+        assert history.up_to(tip) == list(MemoryChain.events(chain, to_block=tip))
+    assert CountingChain.asked[0] is None
+    assert CountingChain.asked[-1] == chain.look().block_number - SETTLED_DEPTH - SETTLED_DEPTH // 2
+
+
+def test_event_history__chain_started_anew__forgets_the_old_one() -> None:
+    old, new = swarm(A, B), swarm(C)
+    history = EventHistory(old)
+    old.mine(2 * SETTLED_DEPTH)
+    history.up_to(old.look().block_number)
+    history._chain = new
+    assert [event.node for event in history.up_to(new.look().block_number)] == [C]  # type: ignore[attr-defined]
 
 
 # --------------------------------------------------------------------------------------------------------------- advice
