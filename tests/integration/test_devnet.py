@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from swarm_chain import config, devnet
+from swarm_chain import config
 from swarm_chain.accounts import development_signer
-from swarm_chain.devnet import CLIENTS, Client, Devnet, call_rpc, find_client, free_port
+from swarm_chain.devnet import CLIENTS, Client, Devnet, call_rpc, find_client, free_port, ports, programs
 from swarm_chain.errors import ChainUnavailable, ConfigurationError, PortInUse, ToolMissing
 
 DEV0 = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
@@ -114,7 +114,7 @@ def test_start__port_is_taken__raises_port_in_use(client: Client, listener: sock
 def test_start__port_is_taken_after_the_check__raises_port_in_use(
     client: Client, listener: socket.socket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(devnet, "_require_free_port", lambda host, port: None)
+    monkeypatch.setattr(ports, "require_free_port", lambda host, port: None)
     with pytest.raises(PortInUse, match="--port"):
         Devnet.start(client=client, port=listener.getsockname()[1], log=tmp_path / "chain.log")
 
@@ -228,7 +228,7 @@ def test_find_client__environment_names_nothing__raises_configuration_error(
 def test_find_client__npm_script_on_the_path__gives_the_native_program(bare_machine: Path) -> None:
     modules = bare_machine.parent / "lib" / "node_modules"
     script = modules / "@foundry-rs" / "anvil" / "bin.mjs"
-    native = modules / f"@foundry-rs/anvil-{devnet._platform()}/bin/anvil"
+    native = modules / f"@foundry-rs/anvil-{programs._platform()}/bin/anvil"
     for path in (script, native):
         path.parent.mkdir(parents=True)
         path.write_text("#!/bin/sh\n")

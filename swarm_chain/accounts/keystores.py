@@ -1,6 +1,6 @@
-"""Accounts: encrypted keystores on disk, and the signer that a key becomes. No key leaves this module.
+"""Encrypted keys on disk: the JSON that every Ethereum wallet reads (Web3 Secret Storage, version 3).
 
-A keystore is the JSON that every Ethereum wallet reads (Web3 Secret Storage, version 3), at `HOME/keystores/NAME.json`.
+A keystore lies at `HOME/keystores/NAME.json`.
 """
 
 from __future__ import annotations
@@ -9,182 +9,23 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import Any, Final
 
 from swarm_chain import config
-from swarm_chain.config import DevnetSettings
+from swarm_chain.accounts.development import development_index
+from swarm_chain.accounts.signing import Signer
 from swarm_chain.errors import AccountError
-from swarm_chain.types import Address, Invitation, RoundNumber, Salt
-
-if TYPE_CHECKING:
-    from eth_account.signers.local import LocalAccount
+from swarm_chain.types import Address
 
 STANDARD_WORK: Final = 2**18
 """scrypt's N for a keystore that guards something: about a second and 256 MiB to open, as Ethereum's wallets take."""
 LIGHT_WORK: Final = 2**12
 """scrypt's N for demos and tests: a few milliseconds to open, and to guess."""
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
-_DEVELOPMENT_NAME = re.compile(r"dev(\d{1,3})")
-
-INVITATION_TYPES: Final = {
-    "Invitation": [
-        {"name": "account", "type": "address"},
-        {"name": "registrar", "type": "address"},
-        {"name": "expiry", "type": "uint64"},
-    ]
-}
-SALT_TYPES: Final = {"UpdateSalt": [{"name": "round", "type": "uint32"}]}
-
-
-# -------------------------------------------------------------------------------------------------------------- signer
-
-
-class Signer:
-    """One account's key, which can sign and cannot be read."""
-
-    __slots__ = ("_account", "address")
-
-    address: Address
-
-    def __init__(self, key: bytes) -> None:
-        """Raises `AccountError` if `key` is not a private key; the error does not show it."""
-        from eth_account import Account
-
-        account: LocalAccount | None = None
-        with suppress(Exception):  # whatever it says may hold the key
-            account = Account.from_key(key)
-        if account is None:
-            raise AccountError("not a private key: it takes 32 bytes, as 64 hexadecimal digits")
-        self._account = account
-        self.address = Address(bytes.fromhex(account.address[2:]))
-
-    @property
-    def checksum_address(self) -> str:
-        """The address as people write it: `0x` and 40 digits, upper and lower case as in EIP-55."""
-        return str(self._account.address)
-
-    def sign_transaction(self, transaction: Mapping[str, Any]) -> bytes:
-        """The signed transaction, ready for `eth_sendRawTransaction`."""
-        return bytes(self._account.sign_transaction(dict(transaction)).raw_transaction)
-
-    def sign_typed(
-        self, domain: Mapping[str, Any], types: Mapping[str, list[dict[str, str]]], message: Mapping[str, Any]
-    ) -> bytes:
-        """65 bytes: the EIP-712 signature, the same for the same data every time (RFC 6979).
-
-        What EIP-712 signs starts with the bytes 0x19 0x01, with which no transaction starts.
-        """
-        signed = self._account.sign_typed_data(dict(domain), dict(types), dict(message))
-        return bytes(signed.signature)
-
-    def sign_invitation(self, invitation: Invitation, *, chain_id: int, contract: Address) -> bytes:
-        """65 bytes: a registrar's signature that lets `invitation.account` join the coordinator at `contract`."""
-        message = {
-            "account": invitation.account,
-            "registrar": invitation.registrar,
-            "expiry": invitation.expiry,
-        }
-        return self.sign_typed(coordinator_domain(chain_id, contract), INVITATION_TYPES, message)
-
-    def salt(self, chain_id: int, contract: Address, round_number: RoundNumber) -> Salt:
-        """What hides this account's update in that round: keccak256 of its signature over chain, contract and round.
-
-        It can be found again from the key alone, and nobody without the key can guess it. The signature is EIP-712 in
-        the coordinator's domain, of a type of its own: it can be neither a transaction nor an invitation.
-        """
-        from eth_utils.crypto import keccak
-
-        signature = self.sign_typed(coordinator_domain(chain_id, contract), SALT_TYPES, {"round": round_number})
-        return Salt(keccak(signature))
-
-    def __repr__(self) -> str:
-        return f"Signer({self.checksum_address})"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a signer cannot be pickled or copied: its key would leave it")
-
-
-def coordinator_domain(chain_id: int, contract: Address) -> dict[str, Any]:
-    """The EIP-712 domain of the coordinator at `contract`."""
-    from eth_utils.address import to_checksum_address
-
-    return {
-        "name": "SwarmCoordinator",
-        "version": "1",
-        "chainId": chain_id,
-        "verifyingContract": to_checksum_address(contract),
-    }
-
-
-def development_signer(name: str, *, chain_id: int, settings: DevnetSettings | None = None) -> Signer:
-    """The signer of `dev0`, `dev1`, … as `anvil.toml` funds them: the given settings, or those that ship.
-
-    Raises `AccountError` on any chain but a development chain, and for a name that is not one of these.
-    """
-    if chain_id not in config.DEVELOPMENT_CHAINS:
-        raise AccountError(
-            f"{name} is an account of development chains (31337, 1337) and this is chain {chain_id}: everybody knows "
-            "its key; make your own with `swarm-chain account new NAME`"
-        )
-    settings = settings or config.load_devnet_settings()
-    index = development_index(name)
-    if index is None or index >= settings.account_count:
-        raise AccountError(f"{name} is not a development account; they are dev0 to dev{settings.account_count - 1}")
-    return _derived(settings.mnemonic, index)
-
-
-def development_index(name: str) -> int | None:
-    """3 for `dev3`; None for a name that is not of a development account."""
-    match = _DEVELOPMENT_NAME.fullmatch(name)
-    return int(match[1]) if match else None
-
-
-def _derived(mnemonic: str, index: int) -> Signer:
-    from eth_account.hdaccount import key_from_seed, seed_from_mnemonic
-
-    try:
-        seed = seed_from_mnemonic(mnemonic, passphrase="")
-    except Exception:  # whatever it says may hold the mnemonic.
-        seed = None
-    if seed is None:
-        raise AccountError("accounts.mnemonic in anvil.toml is not a BIP-39 mnemonic; correct it")
-    return Signer(key_from_seed(seed, f"m/44'/60'/0'/0/{index}"))
-
-
-# ----------------------------------------------------------------------------------------------------------- passwords
-
-
-def read_password(*, file: Path | None = None, prompt: Callable[[], str] | None = None) -> str:
-    """The password: from `file` if given, else from `$SWARM_CHAIN_PASSWORD`, else from `prompt`.
-
-    Raises `AccountError` if there is none, or an empty one.
-    """
-    if file is not None:
-        password = _password_in(file)
-    elif (found := config.password_from_environment()) is not None:
-        password = found
-    elif prompt is not None:
-        password = prompt()
-    else:
-        raise AccountError("a password is needed: give --password-file FILE or set SWARM_CHAIN_PASSWORD")
-    if not password:
-        raise AccountError("the password is empty; choose one")
-    return password
-
-
-def _password_in(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
-    except (OSError, UnicodeDecodeError) as error:
-        raise AccountError(f"password file {file} cannot be read: {getattr(error, 'strerror', 'not UTF-8')}") from None
-
-
-# ----------------------------------------------------------------------------------------------------------- keystores
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
