@@ -8,9 +8,8 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import Any, Final, Self
 
 from swarm_chain import children
 from swarm_chain.demo.agents import ONE_THREAD
@@ -18,10 +17,6 @@ from swarm_chain.demo.places import Places
 from swarm_chain.demo.settings import DemoSettings
 from swarm_chain.demo.swarm import Member
 from swarm_chain.errors import DemoFailed, TaskError
-from swarm_chain.tasks.base import SplitTask
-
-if TYPE_CHECKING:
-    from torch.utils.data import Dataset
 
 METRIC: Final = "accuracy"
 _NICENESS: Final = 10
@@ -73,11 +68,6 @@ class Comparison:
         self._process.wait()
 
 
-def test_examples(task: SplitTask, *, nodes: int, seed: int) -> Dataset[Any]:
-    """The examples that no training may see: the same for every node, the swarm and the pooled data."""
-    return task.split(nodes, seed).test
-
-
 def accuracy_of(metrics: Mapping[str, float]) -> float:
     """The metric that a demo compares by. Raises `TaskError` for a task that does not measure it."""
     if METRIC not in metrics:
@@ -92,6 +82,7 @@ def _request(settings: DemoSettings, members: Sequence[Member]) -> dict[str, Any
         "task": settings.task.name,
         "training": settings.task.hyperparameters.document(),
         "data": [member.data for member in members],
+        "dealt": not settings.data,
         "nodes": settings.nodes,
         "seed": settings.seed,
         "rounds": settings.rounds,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from swarm_chain.demo.comparison import Baselines, accuracy_of, test_examples
+from swarm_chain.demo.comparison import Baselines, accuracy_of
 from swarm_chain.errors import DataError, TaskError
 from swarm_chain.tasks import load_task
 from swarm_chain.tasks.base import NodeData, SplitTask
@@ -17,21 +17,24 @@ if TYPE_CHECKING:
     from torch.utils.data import Dataset
 
 
-def measure(task: SplitTask, data: Sequence[str], *, nodes: int, seed: int, rounds: int) -> Baselines:
-    """Accuracies on the test examples after as many epochs as in the swarm, from the same initial parameters."""
+def measure(task: SplitTask, data: Sequence[str], *, dealt: bool, nodes: int, seed: int, rounds: int) -> Baselines:
+    """Accuracies on the test examples after as many epochs as in the swarm, from the same initial parameters.
+
+    `data` is each node's; `dealt` says whether it is what the task deals out.
+    """
     from swarm_chain.adapters.torch_trainer import TorchTrainer, initial_parameters, score
     from swarm_chain.tasks.baselines import measure_baselines
 
-    test = test_examples(task, nodes=nodes, seed=seed)
+    split = task.split(nodes, seed)
     parts = [task.open_data(each) for each in data]
-    require_unseen(test, parts)
+    require_unseen(split.test, parts)
     trainers = [TorchTrainer(task, part) for part in parts]
     found = measure_baselines(
         trainers,
-        TorchTrainer(task, pool(parts)),
+        TorchTrainer(task, split.pooled if dealt else pool(parts)),
         initial=initial_parameters(task),
         rounds=rounds,
-        score=lambda parameters: score(task, parameters, test),
+        score=lambda parameters: score(task, parameters, split.test),
     )
     return Baselines(
         alone=tuple(accuracy_of(metrics) for metrics in found.alone),
@@ -80,7 +83,8 @@ def main(request: Path, answer: Path) -> None:
     task = load_task(asked["task"], asked["training"])
     if not isinstance(task, SplitTask):
         raise TaskError(f"the task {task.name} brings no data of its own")
-    found = measure(task, asked["data"], nodes=asked["nodes"], seed=asked["seed"], rounds=asked["rounds"])
+    choices = {key: asked[key] for key in ("dealt", "nodes", "seed", "rounds")}
+    found = measure(task, asked["data"], **choices)
     answer.write_text(
         json.dumps({"alone": found.alone, "pooled": found.pooled, "samples": found.samples}) + "\n", encoding="utf-8"
     )

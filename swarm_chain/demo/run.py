@@ -17,7 +17,7 @@ from swarm_chain.core import documents, unixfs, weights
 from swarm_chain.core.documents import ResultDocument
 from swarm_chain.core.unixfs import File
 from swarm_chain.demo.agents import Agents
-from swarm_chain.demo.comparison import Baselines, Comparison, accuracy_of, test_examples
+from swarm_chain.demo.comparison import Baselines, Comparison, accuracy_of
 from swarm_chain.demo.places import Places, places
 from swarm_chain.demo.report import DemoReport, Kept, NodeReport, gas_of, summarize_rounds
 from swarm_chain.demo.scene import Scene, Screen
@@ -93,7 +93,7 @@ class _Demo:
             baselines = comparison.result(_COMPARISON)
         store = open_stores([swarm.store], writable=False)
         found = self._audit(swarm, store)
-        test = test_examples(self._settings.task, nodes=self._settings.nodes, seed=self._settings.seed)
+        test = self._settings.task.split(self._settings.nodes, self._settings.seed).test
         return DemoReport(
             settings=self._settings,
             nodes=tuple(_node_reports(members, baselines, found)),
