@@ -18,7 +18,7 @@ from swarm_chain.adapters.web3_chain import Web3Chain
 from swarm_chain.artifacts import load_artifact
 from swarm_chain.core.commitments import commitment_to, keccak256
 from swarm_chain.devnet import Devnet
-from swarm_chain.ports import Chain
+from swarm_chain.ports import Chain, OnSigned
 from swarm_chain.types import (
     Address,
     Call,
@@ -117,9 +117,9 @@ class _Ticking:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._chain, name)
 
-    def send(self, call: Call) -> Receipt:
+    def send(self, call: Call, *, on_signed: OnSigned | None = None) -> Receipt:
         try:
-            return self._chain.send(call)
+            return self._chain.send(call, on_signed=on_signed)
         finally:
             self._world.wait(1)
 
@@ -176,9 +176,9 @@ class _OnTime:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._chain, name)
 
-    def send(self, call: Call) -> Receipt:
+    def send(self, call: Call, *, on_signed: OnSigned | None = None) -> Receipt:
         with self._world.moment():
-            return self._chain.send(call)
+            return self._chain.send(call, on_signed=on_signed)
 
 
 def deploy(devnet: Devnet, config: SwarmConfig) -> tuple[Address, Timestamp]:

@@ -758,6 +758,37 @@ def test_reader__without_account__looks_but_does_not_send(deployed: Deploy) -> N
         reader.send(OpenRound())
 
 
+def test_settle__signed_before_a_kill__gets_in_once(deployed: Deploy) -> None:
+    world = deployed()
+    joined(world, 1)
+    chain = world.chain(1)
+    signed: list[tuple[bytes, int]] = []
+
+    def die(found: bytes, raw: bytes, nonce: int) -> None:
+        signed.append((raw, nonce))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        chain.send(RegisterNode(label="killed"), on_signed=die)
+    assert chain.look().swarm.active_nodes == 1
+
+    chain.settle(*signed[0])
+    chain.settle(*signed[0])
+
+    assert chain.look().swarm.active_nodes == 2
+    assert len(chain.events()) == 2
+
+
+def test_settle__it_was_sent_before_the_kill__changes_nothing(deployed: Deploy) -> None:
+    chains = joined(deployed(), 2)
+    signed: list[tuple[bytes, int]] = []
+    chains[0].send(OpenRound(), on_signed=lambda found, raw, nonce: signed.append((raw, nonce)))
+
+    chains[0].settle(*signed[0])
+
+    assert chains[0].look().swarm.current_round == 1
+
+
 def test_salt__same_round_again__is_the_same_and_another_rounds_is_not(deployed: Deploy) -> None:
     world = deployed()
 
