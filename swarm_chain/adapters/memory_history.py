@@ -73,21 +73,20 @@ class MemoryHistory:
         """The events up to block `at`."""
         return self._chain.events(to_block=at)
 
-    def transactions(self, number: BlockNumber) -> Sequence[TransactionRecord]:
-        """The block's call, if it had one."""
-        block = self._chain.blocks[number]
-        if block.call is None or block.sender is None:
-            return ()
-        record = TransactionRecord(
-            digest=block.transaction,
-            block_number=number,
-            sender=block.sender,
-            function=block.call.function,
-            salt=block.call.salt if isinstance(block.call, RevealUpdate) else None,
-            gas_used=GAS_CAPS[type(block.call)],
-            events=block.events,
-        )
-        return (record,)
+    def transactions(self, numbers: Sequence[BlockNumber]) -> Iterator[TransactionRecord]:
+        """The blocks' calls."""
+        for number in numbers:
+            block = self._chain.blocks[number]
+            if block.call is not None and block.sender is not None:
+                yield TransactionRecord(
+                    digest=block.transaction,
+                    block_number=number,
+                    sender=block.sender,
+                    function=block.call.function,
+                    salt=block.call.salt if isinstance(block.call, RevealUpdate) else None,
+                    gas_used=GAS_CAPS[type(block.call)],
+                    events=block.events,
+                )
 
     def headers(self, first: BlockNumber, last: BlockNumber) -> Iterator[tuple[Block, bool]]:
         """Each block, and whether it has events."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from swarm_chain.adapters.ethereum.abi import coordinator_abi
-from swarm_chain.adapters.ethereum.endpoint import RpcError
+from swarm_chain.adapters.ethereum.endpoint import Request, RpcError
 from swarm_chain.adapters.ethereum.endpoints import Endpoints
 from swarm_chain.adapters.ethereum.hexes import as_bytes, as_hex, as_int
 from swarm_chain.adapters.ethereum.logs import decode_log, position_of
@@ -27,6 +27,9 @@ from swarm_chain.types import (
     SwarmInfo,
     Timestamp,
 )
+
+_Sent = Mapping[bytes, Mapping[str, Any]]
+"""A block's transactions by their hashes."""
 
 _PAGE = 100
 _BLOOM_BITS = 2048
@@ -125,28 +128,40 @@ class Web3History:
                 bloom = int.from_bytes(as_bytes(header.get("logsBloom")), "big")
                 yield _block(header), bloom & mask == mask
 
-    def transactions(self, number: BlockNumber) -> Sequence[TransactionRecord]:
-        """The transactions of a block that left a log of the coordinator, by their receipts."""
-        block = self._header(hex(number), with_transactions=True)
-        sent = {as_bytes(each.get("hash")): each for each in block.get("transactions", ())}
-        records = (self._record(receipt, sent, number) for receipt in self._receipts(number, list(sent)))
-        return [record for record in records if record is not None]
+    def transactions(self, numbers: Sequence[BlockNumber]) -> Iterator[TransactionRecord]:
+        """The transactions of some blocks that left a log of the coordinator, by their receipts."""
+        for start in range(0, len(numbers), _PAGE):
+            page = numbers[start : start + _PAGE]
+            blocks = [
+                _checked(answer)
+                for answer in self._endpoints.batch([("eth_getBlockByNumber", [hex(number), True]) for number in page])
+            ]
+            sent = [{as_bytes(each.get("hash")): each for each in block.get("transactions", ())} for block in blocks]
+            for number, ours, receipts in zip(page, sent, self._receipts(page, sent), strict=True):
+                for receipt in receipts:
+                    record = self._record(receipt, ours, number)
+                    if record is not None:
+                        yield record
 
-    def _receipts(self, number: BlockNumber, hashes: Sequence[bytes]) -> Sequence[Mapping[str, Any]]:
-        """All receipts of a block; one by one where the endpoint does not give a block's at once."""
-        if len(hashes) > 1:
-            try:
-                receipts = self._endpoints.request("eth_getBlockReceipts", hex(number))
-            except RpcError:
-                receipts = None
-            if isinstance(receipts, list) and len(receipts) == len(hashes):
-                return [_checked(receipt) for receipt in receipts]
-        asked = [("eth_getTransactionReceipt", [as_hex(each)]) for each in hashes]
-        return [_checked(receipt) for receipt in self._endpoints.batch(asked)]
+    def _receipts(self, numbers: Sequence[BlockNumber], sent: Sequence[_Sent]) -> Iterator[Sequence[Mapping[str, Any]]]:
+        """All receipts of some blocks; one by one where the endpoint does not give a block's at once."""
+        answers = self._endpoints.batch([self._receipts_request(*one) for one in zip(numbers, sent, strict=True)])
+        for ours, answer in zip(sent, answers, strict=True):
+            if isinstance(answer, Mapping):
+                yield [answer]
+            elif isinstance(answer, list) and len(answer) == len(ours):
+                yield [_checked(receipt) for receipt in answer]
+            else:
+                asked = [("eth_getTransactionReceipt", [as_hex(each)]) for each in ours]
+                yield [_checked(receipt) for receipt in self._endpoints.batch(asked)]
 
-    def _record(
-        self, receipt: Mapping[str, Any], sent: Mapping[bytes, Mapping[str, Any]], number: BlockNumber
-    ) -> TransactionRecord | None:
+    @staticmethod
+    def _receipts_request(number: BlockNumber, sent: _Sent) -> Request:
+        if len(sent) == 1:
+            return "eth_getTransactionReceipt", [as_hex(next(iter(sent)))]
+        return "eth_getBlockReceipts", [hex(number)]
+
+    def _record(self, receipt: Mapping[str, Any], sent: _Sent, number: BlockNumber) -> TransactionRecord | None:
         digest = as_bytes(receipt.get("transactionHash"))
         if digest not in sent or as_int(receipt.get("blockNumber")) != number:
             raise InvalidAnswer(f"{self.name} gave a receipt that is not of block {number}; use another RPC endpoint")
@@ -172,8 +187,8 @@ class Web3History:
             return None
         return self._abi.decode_call(as_bytes(sent.get("input")))
 
-    def _header(self, tag: str, *, with_transactions: bool = False) -> Mapping[str, Any]:
-        return _checked(self._endpoints.request("eth_getBlockByNumber", tag, with_transactions))
+    def _header(self, tag: str) -> Mapping[str, Any]:
+        return _checked(self._endpoints.request("eth_getBlockByNumber", tag, False))
 
 
 def _checked(answer: object) -> Mapping[str, Any]:

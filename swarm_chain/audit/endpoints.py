@@ -83,7 +83,7 @@ def read_story(reader: HistoryReader, pinned: Block, on_progress: Progress) -> S
     """An endpoint's events, each looked up in its transaction's receipt, and none left out that a header hints at."""
     searched = sorted(reader.events(pinned.number), key=_position)
     blocks, notes = _blocks_to_read(reader, pinned, {event.block_number for event in searched}, on_progress)
-    transactions = [transaction for number in sorted(blocks) for transaction in reader.transactions(number)]
+    transactions = list(reader.transactions(sorted(blocks)))
     recorded = [event for transaction in transactions for event in transaction.events]
     return Story(
         events=tuple(sorted({*recorded, *searched}, key=_position)),

@@ -79,8 +79,8 @@ class HistoryReader(Protocol):
     def events(self, at: BlockNumber) -> Sequence[Event]:
         """The coordinator's events up to block `at`, in the chain's order, as the endpoint's log search has them."""
 
-    def transactions(self, number: BlockNumber) -> Sequence[TransactionRecord]:
-        """The transactions of a block after which the coordinator recorded something, by the block's receipts."""
+    def transactions(self, numbers: Sequence[BlockNumber]) -> Iterator[TransactionRecord]:
+        """The transactions of some blocks that the coordinator recorded something in, by the blocks' receipts."""
 
     def headers(self, first: BlockNumber, last: BlockNumber) -> Iterator[tuple[Block, bool]]:
         """Each block from `first` to `last`, and whether its header allows that the coordinator recorded something

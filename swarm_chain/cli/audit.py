@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 EXIT_STATUS = {"PASS": 0, "FAIL": 1, "INCOMPLETE": 3}
 """2 is wrong usage, as everywhere."""
 
-_COLOURS = {"PASS": "green", "FAIL": "bold red", "INCOMPLETE": "yellow"}
+_COLOURS = {"PASS": "green", "FAIL": "red", "INCOMPLETE": "yellow"}
 _NAMES_SHOWN = 4
 
 
@@ -71,7 +71,7 @@ def audit(
     if json_file:
         write_json(json_file, report.document())
     if str(json_file) != "-":
-        show(render(report))
+        print_report(report)
     ctx.exit(EXIT_STATUS[report.verdict])
 
 
@@ -123,25 +123,22 @@ def _say_step(step: Step) -> None:
         say(f"{step.doing} ({step.done + 1} of {step.total})")
 
 
-# ------------------------------------------------------------------------------------------------------------ rendering
+# ------------------------------------------------------------------------------------------------------------- printing
 
 
-def render(report: AuditReport) -> RenderableType:
-    """The report for people: its scope, a line a round, what was found, what it cost, and the verdict."""
-    from rich.console import Group
-    from rich.text import Text
-
-    parts: list[Any] = [Text("\n".join(_scope_lines(report)))]
+def print_report(report: AuditReport) -> None:
+    """Prints the report for people: its scope, a line a round, what was found, what it cost, and the verdict."""
+    for line in _scope_lines(report):
+        click.echo(line)
     if report.rounds:
-        parts.append(_rounds_table(report))
+        show(_rounds_table(report))
     for finding in _without_repeats(report):
-        parts.append(_finding_line(finding, report))
+        click.echo(_finding_line(finding, report))
     for where, note in _notes(report):
-        parts.append(Text(f"note  {where}: {printable(note)}", style="dim"))
+        click.echo(f"note  {where}: {printable(note)}")
     if report.gas:
-        parts += [Text(""), gas_table(report)]
-    parts.append(Text(_conclusion(report), style=_COLOURS[report.verdict]))
-    return Group(*parts)
+        show(gas_table(report))
+    click.secho(_conclusion(report), fg=_COLOURS[report.verdict], bold=True)
 
 
 def _scope_lines(report: AuditReport) -> Iterator[str]:
@@ -183,17 +180,14 @@ def _without_repeats(report: AuditReport) -> Iterator[Finding]:
             yield finding
 
 
-def _finding_line(finding: Finding, report: AuditReport) -> RenderableType:
-    from rich.text import Text
-
+def _finding_line(finding: Finding, report: AuditReport) -> str:
     verdict = finding.fault.verdict
     where = "swarm" if finding.round is None else "genesis" if finding.round == 0 else f"round {finding.round}"
     nodes = ", ".join(_name(node, report) for node in finding.nodes[:_NAMES_SHOWN])
     more = f" and {len(finding.nodes) - _NAMES_SHOWN} more" if len(finding.nodes) > _NAMES_SHOWN else ""
     whom = f"  {nodes}{more}" if nodes else ""
-    return Text.assemble(
-        (verdict, _COLOURS[verdict]), f"  {where}{whom}  {finding.fault}: {printable(finding.message)}"
-    )
+    shown = click.style(verdict, fg=_COLOURS[verdict], bold=True)
+    return f"{shown}  {where}{whom}  {finding.fault}: {printable(finding.message)}"
 
 
 def _notes(report: AuditReport) -> Iterator[tuple[str, str]]:

@@ -135,11 +135,10 @@ class Hiding(MemoryHistory):
     def events(self, at: BlockNumber) -> Sequence[Event]:
         return [event for event in super().events(at) if event != self._hidden]
 
-    def transactions(self, number: BlockNumber) -> Sequence[TransactionRecord]:
-        records = super().transactions(number)
-        if not self._is_thorough:
-            return records
-        return [replace(one, events=tuple(event for event in one.events if event != self._hidden)) for one in records]
+    def transactions(self, numbers: Sequence[BlockNumber]) -> Iterator[TransactionRecord]:
+        for one in super().transactions(numbers):
+            left = tuple(event for event in one.events if event != self._hidden)
+            yield replace(one, events=left) if self._is_thorough else one
 
     def headers(self, first: BlockNumber, last: BlockNumber) -> Iterator[tuple[Block, bool]]:
         left = {event.block_number for event in self.events(last)}
@@ -447,9 +446,9 @@ def test_audit__a_round_that_there_is_not__is_an_error_that_says_which_is_the_la
 
 def test_audit__a_reveal_that_was_not_committed_to__is_found(script: Script) -> None:
     class Lying(MemoryHistory):
-        def transactions(self, number: BlockNumber) -> Sequence[TransactionRecord]:
-            records = super().transactions(number)
-            return [replace(one, salt=Salt(bytes(32)) if one.salt else None) for one in records]
+        def transactions(self, numbers: Sequence[BlockNumber]) -> Iterator[TransactionRecord]:
+            for one in super().transactions(numbers):
+                yield replace(one, salt=Salt(bytes(32)) if one.salt else None)
 
     report = audited(script, Lying(chain_of(script), code=ARTIFACT.deployed_bytecode), rounds=[1])
 

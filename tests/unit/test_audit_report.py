@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import io
+from contextlib import redirect_stdout
 from dataclasses import replace
 from typing import Any
 
 import jsonschema
 import pytest
-from rich.console import Console
 
 from swarm_chain.adapters.memory_history import MemoryHistory
 from swarm_chain.artifacts import load_artifact
 from swarm_chain.audit import AuditReport, Fault, Finding, Step, Verdict, audit
 from swarm_chain.audit.report import worst
-from swarm_chain.cli.audit import EXIT_STATUS, render
+from swarm_chain.cli.audit import EXIT_STATUS, print_report
 from swarm_chain.core.documents import Reason
 from swarm_chain.schemas import load_schema
 from swarm_chain.types import RoundNumber
@@ -52,9 +52,10 @@ def report(script: Script) -> AuditReport:
 
 
 def shown(report: AuditReport) -> str:
-    console = Console(file=io.StringIO(), width=200)
-    console.print(render(report))
-    return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
+    printed = io.StringIO()
+    with redirect_stdout(printed):
+        print_report(report)
+    return printed.getvalue()
 
 
 def test_document__any_report__is_what_the_schema_says(script: Script, report: AuditReport) -> None:
@@ -117,7 +118,7 @@ def test_exit_status__only_pass__is_zero() -> None:
     assert EXIT_STATUS == {"PASS": 0, "FAIL": 1, "INCOMPLETE": 3}
 
 
-def test_render__a_forged_round__shows_round_label_short_address_and_reason(report: AuditReport) -> None:
+def test_print__a_forged_round__shows_round_label_short_address_and_reason(report: AuditReport) -> None:
     text = shown(report)
 
     assert "round 2  cleo (0x90F7…b906)  wrong-exclusion: it is excluded as non-finite" in text
@@ -126,7 +127,7 @@ def test_render__a_forged_round__shows_round_label_short_address_and_reason(repo
     assert "paid by anna (0x7099…79C8)" in text
 
 
-def test_render__a_label_that_plays_tricks__is_made_harmless(report: AuditReport) -> None:
+def test_print__a_label_that_plays_tricks__is_made_harmless(report: AuditReport) -> None:
     labels = dict.fromkeys(report.labels, "\x1b[2Jevil\u202e[red]")
 
     text = shown(replace(report, labels=labels))
@@ -136,14 +137,14 @@ def test_render__a_label_that_plays_tricks__is_made_harmless(report: AuditReport
     assert "?[2Jevil?[red]" in text
 
 
-def test_render__other_code__is_said_once_for_all_rounds(script: Script) -> None:
+def test_print__other_code__is_said_once_for_all_rounds(script: Script) -> None:
     text = shown(audited(script, code=b"\x60"))
 
     assert text.count("other-code") == 1
     assert "NOT the coordinator's" in text
 
 
-def test_render__another_contract_without_rounds__still_says_fail(report: AuditReport) -> None:
+def test_print__another_contract_without_rounds__still_says_fail(report: AuditReport) -> None:
     bare = replace(
         report,
         rounds=(),
