@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import solcx  # noqa: F401  Looks for IPv6 when first imported, which a test may not.
 
 from swarm_chain import config
 from swarm_chain.artifacts import artifact_path, load_artifact, parse_artifact, read_artifact
