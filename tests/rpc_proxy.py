@@ -30,6 +30,7 @@ class RpcProxy:
         self.parameters: list[tuple[str, list[Any]]] = []
         self.round_trips = 0
         self.takes_batches = True
+        self.refuses_batches_by_http = False
         self.status = 200
         self.delay = 0.0
         self.body: bytes | None = None
@@ -83,8 +84,10 @@ class RpcProxy:
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
-                answer = proxy.answer(self.rfile.read(int(self.headers["Content-Length"])))
-                self.send_response(proxy.status)
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                refused = proxy.refuses_batches_by_http and body.startswith(b"[")
+                answer = b"no batches" if refused else proxy.answer(body)
+                self.send_response(413 if refused else proxy.status)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(answer)))
                 self.end_headers()

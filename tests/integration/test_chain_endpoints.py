@@ -98,14 +98,18 @@ def test_connect__no_url__is_a_configuration_error(world: DevnetWorld) -> None:
         reader(world)
 
 
-@pytest.mark.parametrize("body", [b"<html>hello</html>", b"[]", b"{}", b'"text"', b"\xff\xfe", b""])
+@pytest.mark.parametrize(
+    "body", [b"<html>hello</html>", b"[]", b"{}", b'"text"', b"\xff\xfe", b"", b'{"id":1,"result":null}']
+)
 def test_connect__something_else_answers__says_that_it_is_no_rpc(
     world: DevnetWorld, proxy: RpcProxy, body: bytes
 ) -> None:
     proxy.body = body
 
-    with pytest.raises(ChainError, match=r"does not speak JSON-RPC|gives no chain id"):
+    with pytest.raises(ChainUnavailable, match=r"does not speak JSON-RPC|gives no chain id"):
         reader(world, proxy.url)
+
+    assert reader(world, proxy.url, world.devnet.rpc_url).look().swarm.active_nodes == 3
 
 
 # ------------------------------------------------------------------------------------------------------------ failover
@@ -219,8 +223,9 @@ def test_look__endpoint_takes_batches__needs_two_round_trips(world: DevnetWorld,
     assert proxy.round_trips - before == 2
 
 
-def test_look__endpoint_takes_no_batches__shows_the_same(world: DevnetWorld, proxy: RpcProxy) -> None:
-    proxy.takes_batches = False
+@pytest.mark.parametrize("by_http", [False, True])
+def test_look__endpoint_takes_no_batches__shows_the_same(world: DevnetWorld, proxy: RpcProxy, by_http: bool) -> None:
+    proxy.takes_batches, proxy.refuses_batches_by_http = by_http, by_http
 
     there, here = (reader(world, url).look() for url in (proxy.url, world.devnet.rpc_url))
 
@@ -277,6 +282,29 @@ def test_events__endpoint_gives_few_results_at_once__are_all_read(world: DevnetW
     proxy.faults["eth_getLogs"] = at_most_two
 
     assert reader(world, proxy.url).events() == world.chain(None).events()
+
+
+def test_events__endpoint_is_slow_with_many_blocks__are_all_read(world: DevnetWorld, proxy: RpcProxy) -> None:
+    def slow_above_three(parameters: list[Any], ask: Pass) -> Answer:
+        if int(parameters[0]["toBlock"], 16) - int(parameters[0]["fromBlock"], 16) > 2:
+            time.sleep(0.6)
+        return ask()
+
+    proxy.faults["eth_getLogs"] = slow_above_three
+
+    assert reader(world, proxy.url, timeout=0.3).events() == world.chain(None).events()
+
+
+def test_look__batches_fail_for_a_moment__are_used_again(world: DevnetWorld, proxy: RpcProxy) -> None:
+    chain = reader(world, proxy.url)
+    proxy.status = 503
+    with pytest.raises(ChainUnavailable):
+        chain.look()
+    proxy.status, before = 200, proxy.round_trips
+
+    chain.look()
+
+    assert proxy.round_trips - before == 2
 
 
 def test_events__endpoint_refuses_any_page__raises_its_words(world: DevnetWorld, proxy: RpcProxy) -> None:

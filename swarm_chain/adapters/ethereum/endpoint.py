@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -12,11 +12,12 @@ import requests
 from web3 import HTTPProvider
 from web3.types import RPCEndpoint
 
-from swarm_chain.errors import ChainError, ChainUnavailable, ConfigurationError, InvalidAnswer
+from swarm_chain.errors import ChainError, ChainUnavailable, ConfigurationError
 
 Request = tuple[str, Sequence[Any]]
 """A JSON-RPC method and its parameters."""
 
+_NOT_NOW = frozenset({401, 403, 408, 429})
 _NOT_REPEATABLE = frozenset({"eth_sendRawTransaction"})
 
 # Both log whole URLs, in which providers put their keys.
@@ -28,7 +29,7 @@ class RpcError(ChainError):
     """An endpoint refused a request. `data` is what it sent along, a revert's bytes for example."""
 
     def __init__(self, message: str, *, code: int = 0, data: object = None) -> None:
-        super().__init__(message)
+        super().__init__(f"{message}; try again, or use another RPC URL")
         self.text, self.code, self.data = message, code, data
 
 
@@ -54,45 +55,46 @@ class Endpoint:
         )
 
     def request(self, method: str, *parameters: Any) -> Any:
-        """The result. Raises `RpcError`, `Unreachable`, `InvalidAnswer`."""
+        """The result. Raises `RpcError`, `Unreachable`."""
         return self._result(method, self._answer(method, parameters))
 
     def batch(self, calls: Sequence[Request]) -> list[Any | RpcError]:
         """Results in order, each request's own error in its place. One round trip where the endpoint takes batches."""
         if self._takes_batches and len(calls) > 1:
-            answers = self._batched_answers(calls)
-            if answers is not None:
-                return [self._outcome(call, answer) for call, answer in zip(calls, answers, strict=True)]
+            requests_ = [(RPCEndpoint(method), list(parameters)) for method, parameters in calls]
+            answers = self._exchange(lambda: self._provider.make_batch_request(requests_), may_repeat=True)
+            if isinstance(answers, list) and len(answers) == len(calls):
+                return [self._outcome(call, self._mapping(answer)) for call, answer in zip(calls, answers, strict=True)]
+        one_by_one = [self._outcome(call, self._answer(*call)) for call in calls]
+        if len(calls) > 1:
             self._takes_batches = False
-        return [self._outcome(call, self._answer(*call)) for call in calls]
+        return one_by_one
 
     def _answer(self, method: str, parameters: Sequence[Any]) -> Mapping[str, Any]:
-        tries = 1 if method in _NOT_REPEATABLE else 2
-        for left in reversed(range(tries)):
-            try:
-                return self._mapping(self._provider.make_request(RPCEndpoint(method), list(parameters)))
-            except requests.HTTPError as error:
-                return self._refusal(error)
-            except requests.ConnectionError as error:
-                # A server closes connections that were idle: the next one is fresh.
-                if left and not isinstance(error, requests.Timeout):
-                    continue
-                raise self._unreachable(error) from None
-            except requests.RequestException as error:
-                raise self._unreachable(error) from None
-            except ValueError:
-                raise InvalidAnswer(f"{self.name} does not speak JSON-RPC; check the URL") from None
-        raise AssertionError("a try either returns or raises")
+        return self._mapping(
+            self._exchange(
+                lambda: self._provider.make_request(RPCEndpoint(method), list(parameters)),
+                may_repeat=method not in _NOT_REPEATABLE,
+            )
+        )
 
-    def _batched_answers(self, calls: Sequence[Request]) -> list[Mapping[str, Any]] | None:
-        """None where the endpoint takes no batches, or none of this size."""
+    def _exchange(self, ask: Callable[[], object], *, may_repeat: bool) -> object:
+        """What the endpoint answers, as JSON. Raises `Unreachable`."""
         try:
-            answers = self._provider.make_batch_request([(RPCEndpoint(name), list(given)) for name, given in calls])
-        except (requests.RequestException, ValueError, KeyError, TypeError):
+            return ask()
+        except requests.HTTPError as error:
+            return self._refusal(error)
+        except requests.Timeout as error:
+            raise self._unreachable(error) from None
+        except requests.ConnectionError as error:
+            # A server closes connections that were idle: the next one is fresh.
+            if may_repeat:
+                return self._exchange(ask, may_repeat=False)
+            raise self._unreachable(error) from None
+        except requests.RequestException as error:
+            raise self._unreachable(error) from None
+        except (ValueError, KeyError, TypeError):
             return None
-        if not isinstance(answers, list) or len(answers) != len(calls):
-            return None
-        return [self._mapping(answer) for answer in answers]
 
     def _outcome(self, call: Request, answer: Mapping[str, Any]) -> Any | RpcError:
         try:
@@ -105,7 +107,7 @@ class Endpoint:
         if error is not None:
             raise self._rpc_error(method, error)
         if "result" not in answer:
-            raise InvalidAnswer(f"{self.name} does not speak JSON-RPC; check the URL")
+            raise Unreachable(f"{self.name} does not speak JSON-RPC")
         return answer["result"]
 
     def _rpc_error(self, method: str, error: object) -> RpcError:
@@ -115,21 +117,20 @@ class Endpoint:
         text = f"{self.name} refused {method}: {str(error.get('message', error))[:300]}"
         return RpcError(text, code=code if isinstance(code, int) else 0, data=error.get("data"))
 
-    def _refusal(self, error: requests.HTTPError) -> Mapping[str, Any]:
-        """What came with an HTTP error, where it is a JSON-RPC error; some endpoints send theirs so."""
+    def _refusal(self, error: requests.HTTPError) -> object:
+        """What came with an HTTP error: some endpoints send JSON-RPC errors so. None for a request it does not take."""
         response = error.response
         status = 0 if response is None else response.status_code
+        if response is None or status >= 500 or status in _NOT_NOW:
+            raise Unreachable(f"{self.name} answers HTTP {status}") from None
         try:
-            answer = None if response is None else response.json()
+            return response.json()
         except ValueError:
-            answer = None
-        if status < 500 and status not in (401, 403, 429) and isinstance(answer, dict) and "error" in answer:
-            return answer
-        raise Unreachable(f"{self.name} answers HTTP {status}") from None
+            return None
 
     def _mapping(self, answer: object) -> Mapping[str, Any]:
         if not isinstance(answer, Mapping):
-            raise InvalidAnswer(f"{self.name} does not speak JSON-RPC; check the URL")
+            raise Unreachable(f"{self.name} does not speak JSON-RPC")
         return answer
 
     def _unreachable(self, error: Exception) -> Unreachable:

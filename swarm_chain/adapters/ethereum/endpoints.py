@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from swarm_chain.adapters.ethereum.endpoint import Endpoint, Request, RpcError, Unreachable
-from swarm_chain.errors import ChainUnavailable, ConfigurationError, InvalidAnswer, WrongChain
+from swarm_chain.errors import ChainUnavailable, ConfigurationError, WrongChain
 
 T = TypeVar("T")
 
@@ -36,7 +36,7 @@ class Endpoints:
         return ", ".join(endpoint.name for endpoint in self._endpoints)
 
     def request(self, method: str, *parameters: Any) -> Any:
-        """One result. Raises `ChainUnavailable`, `RpcError`, `InvalidAnswer`."""
+        """One result. Raises `ChainUnavailable`, `RpcError`."""
         return self._from_first(lambda endpoint: endpoint.request(method, *parameters))
 
     def batch(self, calls: Sequence[Request]) -> list[Any | RpcError]:
@@ -68,7 +68,7 @@ class Endpoints:
         try:
             actual = int(answer, 16)
         except (TypeError, ValueError):
-            raise InvalidAnswer(f"{endpoint.name} gives no chain id; check the URL") from None
+            raise Unreachable(f"{endpoint.name} gives no chain id") from None
         if self._expected is None:
             self._expected = actual
         if actual != self._expected:
