@@ -48,7 +48,8 @@ class CompositeStore:
     def get(self, cid: Cid, *, max_bytes: int = MAX_BLOCK) -> bytes:
         """The block from the first store that gives it; kept in the writable ones too where that one is not.
 
-        So a node serves what it fetched from others. Raises `BlockNotFound`, or what is worse: `CorruptedBlock`, `StoreUnavailable`; at once `TooLarge`.
+        So a node serves what it fetched from others. Raises `BlockNotFound`, or what is worse: `CorruptedBlock`,
+        `StoreUnavailable`; at once `TooLarge`.
         """
         problems: list[StoreError] = []
         for store in self.stores:
