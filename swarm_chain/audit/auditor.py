@@ -20,7 +20,7 @@ from swarm_chain.audit.reader import Block, HistoryReader
 from swarm_chain.audit.report import AuditReport, Fault, Finding, Outcome, RoundReport, Scope
 from swarm_chain.audit.state import check_configuration, check_state
 from swarm_chain.core.merge.engine import check_arithmetic
-from swarm_chain.errors import ConfigurationError, NotACoordinator, StoreUnavailable
+from swarm_chain.errors import ConfigurationError, InvalidAnswer, NotACoordinator, StoreUnavailable
 from swarm_chain.ports import UpdateStore
 from swarm_chain.types import ZERO_DIGEST, BlockNumber, Gas, RoundAborted, RoundNumber, SwarmInfo
 
@@ -85,11 +85,16 @@ class _Auditor:
         pinned = pin(self._readers, block)
         is_coordinator = self._check_code(pinned)
         try:
-            swarm = self._reader.swarm_info(pinned.number)
-        except NotACoordinator:
+            return self._look_into(numbers, pinned, store, is_coordinator=is_coordinator)
+        except (NotACoordinator, InvalidAnswer):
             if is_coordinator:
                 raise
             return self._stranger(pinned, store)
+
+    def _look_into(
+        self, numbers: Collection[int] | None, pinned: Block, store: str, *, is_coordinator: bool
+    ) -> AuditReport:
+        swarm = self._reader.swarm_info(pinned.number)
         self._findings += check_configuration(swarm.config)
         story = self._read_story(pinned)
         history = self._replay(swarm, story, pinned)
@@ -214,8 +219,9 @@ class _Auditor:
         return AuditReport(
             scope=self._scope(pinned, None, store),
             is_coordinator=False,
-            genesis=RoundReport(number=GENESIS, outcome=Outcome.GENESIS, findings=tuple(self._findings)),
+            genesis=RoundReport(number=GENESIS, outcome=Outcome.GENESIS),
             rounds=(),
+            findings=(Finding(fault=Fault.OTHER_CODE, message=FOREIGN),),
         )
 
     def _tell(self, doing: str, done: int, total: int) -> None:

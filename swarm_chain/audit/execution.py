@@ -14,7 +14,7 @@ from swarm_chain.core.cids import document_cid
 from swarm_chain.core.documents import Excluded, Reason, ResultDocument, TaskDocument, UpdateDocument
 from swarm_chain.core.judge import Base, BuiltResult, Judgement, RoundFacts, build_result, judge_updates
 from swarm_chain.core.unixfs import File
-from swarm_chain.errors import Malformed, MergeError, ShapeMismatch, StoreError
+from swarm_chain.errors import Malformed, MergeError, ShapeMismatch, StoreError, TooLarge
 from swarm_chain.types import Address
 
 
@@ -154,8 +154,15 @@ class _Executor:
         for entry in entries:
             what = "an update of the round before, without which copies of it cannot be told"
             self._names.setdefault(entry.update, (what, (entry.node,)))
+        self._check_size(document)
         weights = self._evidence.weights(File(cid=document.weights, size=document.bytes))
         return Base(document=document, weights=weights)
+
+    def _check_size(self, document: ResultDocument) -> None:
+        """Raises `TooLarge` for weights that no result of this task can have: nobody's disk is filled."""
+        most = self._rules.task.update.max_bytes
+        if document.bytes > most:
+            raise TooLarge(f"a result declares {document.bytes} bytes of weights where the task allows {most}")
 
     def _build(self, base: Base, claimed: ResultDocument) -> BuiltResult:
         return build_result(
@@ -194,6 +201,7 @@ class _Executor:
         """Whether the result's weights are those of the merge. That a store has them is looked at too."""
         said = File(cid=claimed.weights, size=claimed.bytes)
         try:
+            self._check_size(claimed)
             self._evidence.check_file(said)
         except StoreError:
             pass

@@ -13,7 +13,7 @@ from swarm_chain.core.cids import Cid, document_cid
 from swarm_chain.core.documents import ResultDocument, RuleChoice, TaskDocument
 from swarm_chain.core.unixfs import File
 from swarm_chain.core.weights import WeightsFile, check_finite, model_digest
-from swarm_chain.errors import Malformed, MalformedWeights, MergeError, NotFinite, StoreError
+from swarm_chain.errors import Malformed, MalformedWeights, MergeError, NotFinite, StoreError, TooLarge
 from swarm_chain.types import RoundNumber, SwarmConfig
 
 GENESIS = RoundNumber(0)
@@ -92,6 +92,10 @@ def _check_genesis(
         genesis = evidence.read(config.genesis_digest, ResultDocument)
         names[genesis.weights] = ("the genesis' weights", ())
         yield from _check_fields(genesis, task)
+        if genesis.bytes > task.update.max_bytes:
+            raise TooLarge(
+                f"it declares {genesis.bytes} bytes of weights where the task allows {task.update.max_bytes}"
+            )
         path = evidence.weights(File(cid=genesis.weights, size=genesis.bytes))
         with WeightsFile(path) as weights:
             if model_digest(weights.specs) != task.model:

@@ -213,7 +213,8 @@ def gas_table(report: AuditReport) -> RenderableType:
         accounts[use.account] += use.gas
     rows = [(call, f"{count:,}", f"{gas:,}", f"{gas // count:,}") for call, (count, gas) in sorted(calls.items())]
     rows.append(("all", f"{sum(n for n, _ in calls.values()):,}", f"{sum(g for _, g in calls.values()):,}", ""))
-    rows += [(f"  paid by {_name(account, report)}", "", f"{gas:,}", "") for account, gas in sorted(accounts.items())]
+    payers = sorted((_name(account, report), gas) for account, gas in accounts.items())
+    rows += [(f"  paid by {name}", "", f"{gas:,}", "") for name, gas in payers]
     return table("call", "transactions", "gas", "gas each", rows=rows)
 
 

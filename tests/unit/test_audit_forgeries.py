@@ -22,8 +22,8 @@ from swarm_chain.core.documents import (
     RuleChoice,
     UpdateDocument,
 )
-from swarm_chain.types import Address, Samples
-from tests.chains import MemoryWorld
+from swarm_chain.types import Address, Attest, OpenRound, RoundNumber, Samples
+from tests.chains import MemoryWorld, commit, reveal
 from tests.histories import Made, Parameters, Script, changed, task_document, trained_by
 
 ARTIFACT = load_artifact()
@@ -336,6 +336,34 @@ def test_audit__the_result_is_no_result_but_an_update__fails_and_so_does_the_nex
     report = audited(script)
 
     assert found(report) == [(2, addresses(1, 2), Fault.MALFORMED_DOCUMENT)]
+
+
+def test_audit__a_round_starts_from_what_is_no_result__fails_too(script: Script) -> None:
+    updates = script.submit()
+    script.attest(updates[1].document.digest(), updates)
+    chains = {node: script.world.chain(node) for node in (1, 2, 3)}
+    chains[1].send(OpenRound())
+    for node, chain in chains.items():
+        commit(chain, 3, updates[node].document.digest())
+    for node, chain in chains.items():
+        reveal(chain, 3, updates[node].document.digest())
+    for node in (1, 2):
+        chains[node].send(Attest(round=RoundNumber(3), result=script.results[0]))
+
+    report = audited(script)
+
+    assert [one.verdict for one in report.rounds] == [Verdict.PASS, Verdict.FAIL, Verdict.FAIL]
+    of_third = {one.fault for one in report.rounds[2].findings}
+    assert of_third == {Fault.WRONG_ROUND, Fault.WRONG_BASE, Fault.UNUSABLE_BASE}
+
+
+def test_audit__a_result_declares_more_bytes_than_any_can_have__fails_without_fetching_them(script: Script) -> None:
+    script.round(forge=lambda made: replace(made.document, bytes=10**15))
+
+    report = audited(script)
+
+    assert [fault for _, _, fault in found(report)] == [Fault.WRONG_WEIGHTS]
+    assert "1000000000000000 bytes of weights where the task allows 4096" in report.all_findings[0].message
 
 
 # ------------------------------------------------------------------------------------------------- genesis, task, code
