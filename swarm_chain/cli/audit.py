@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from swarm_chain.cli.options import Place, json_option, place_options, store_option
+from swarm_chain.cli.options import Place, json_option, store_option
 from swarm_chain.cli.output import checksum, printable, say, show, table, write_json
 
 if TYPE_CHECKING:
@@ -47,7 +47,10 @@ _NAMES_SHOWN = 4
     help="Where weights are kept meanwhile; the system's temporary folder unless told.",
 )
 @json_option
-@place_options
+@click.option(
+    "--rpc", metavar="URL", multiple=True, help="RPC endpoint of the chain; may be given again: all must agree."
+)
+@click.option("--network", metavar="NAME", help="A network by its name in the settings, instead of --rpc.")
 @click.pass_context
 def audit(
     ctx: click.Context,
@@ -57,17 +60,20 @@ def audit(
     block: int | None,
     work_dir: Path | None,
     json_file: Path | None,
-    place: Place,
+    rpc: tuple[str, ...],
+    network: str | None,
 ) -> None:
     """Re-run every round of a swarm, from a chain and a store alone.
 
     The contract's code, its events, every document and every merge are checked; nothing but the report is written.
-    Where --rpc is given more than once, all endpoints must tell the same story.
+    The contract may be left out where the chain has one deployment.
 
     Exit status: 0 PASS, 1 FAIL, 3 INCOMPLETE (bytes that no store has), 2 wrong usage.
     """
+    if rpc and network:
+        raise click.UsageError("give --rpc or --network, not both.")
     with _progress() as on_progress:
-        report = _run(place, contract, stores, rounds, block, work_dir, on_progress)
+        report = _run(Place(rpc=rpc, network=network), contract, stores, rounds, block, work_dir, on_progress)
     if json_file:
         write_json(json_file, report.document())
     if str(json_file) != "-":
