@@ -100,11 +100,15 @@ class Deployer:
         That is so once another transaction has its nonce. Raises `TransactionStuck` if nothing happens for long.
         """
         end = time.monotonic() + self._patience.replace_after
-        self._hand_over(signed[-1])
+        is_handed_over = False
         while time.monotonic() < end:
             receipt = self._receipt_of(signed)
             if receipt is not None or self._used_nonces() > nonce:
                 return receipt or self._receipt_of(signed)
+            # Not before looking: Ganache executes an account's first transaction each time it is handed over.
+            if not is_handed_over:
+                self._hand_over(signed[-1])
+                is_handed_over = True
             time.sleep(self._patience.longest_poll / 2)
         raise TransactionStuck(
             f"transaction {as_hex(keccak256(signed[-1]))} of an earlier run is not in a block yet; run this again "
