@@ -46,7 +46,7 @@ def _compare(entry: Entry | None, judgement: Judgement | None, judged: Judged) -
         yield Fault.NOT_REVEALED, "the result names it, and it revealed nothing in this round"
         return
     if entry is None:
-        yield Fault.NOT_LISTED, f"its update is in neither list of the result, and {_verdict_on(judgement)}"
+        yield Fault.NOT_LISTED, f"it is in neither list of the result, and {_verdict_on(judgement)}"
         return
     revealed = document_cid(judgement.reveal.digest)
     if entry.update != revealed:

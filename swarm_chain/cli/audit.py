@@ -120,7 +120,7 @@ def _progress() -> Iterator[OnProgress]:
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=console, transient=True) as bars:
-        bar = bars.add_task("")
+        bar = bars.add_task("reaching the chain", total=1)
         yield lambda step: bars.update(bar, description=step.doing, completed=step.done, total=max(1, step.total))
 
 
