@@ -13,6 +13,7 @@ import click
 from swarm_chain.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
 
@@ -43,12 +44,21 @@ def table(*columns: str, rows: Sequence[Sequence[object]]) -> Table:
 
 def show(renderable: object, *, err: bool = False) -> None:
     """Prints something of rich's, at the terminal's width; wide where there is no terminal."""
+    _console(err).print(renderable)
+
+
+def terminal_width() -> int:
+    """Columns that `show` has."""
+    return _console(err=False).width
+
+
+def _console(err: bool) -> Console:
     from rich.console import Console
 
     console = Console(stderr=err, highlight=False)
     if not console.is_terminal:
         console.width = 200
-    console.print(renderable)
+    return console
 
 
 def printable(text: str) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from swarm_chain.cli.options import Place, json_option, place_options, store_option
-from swarm_chain.cli.output import checksum, printable, show, span, table, write_json
+from swarm_chain.cli.output import checksum, printable, show, span, table, terminal_width, write_json
 from swarm_chain.types import Metrics, NodeStatus, Phase
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 REFRESH = 1.0
 """Seconds between two looks of `--watch`."""
+WIDE = 140
+"""Columns of a terminal that has room for whole addresses."""
 
 
 @click.command()
@@ -60,7 +62,7 @@ def status(
 
         write_json(json_file, document_of(found))
     if str(json_file) != "-":
-        show(render(found, reading.activities()))
+        show(render(found, reading.activities(), width=terminal_width()))
 
 
 def _watch(reading: Reading) -> None:
@@ -68,21 +70,22 @@ def _watch(reading: Reading) -> None:
 
     with Live(auto_refresh=False, screen=False) as live:
         while True:
-            live.update(render(reading.status(), reading.activities()), refresh=True)
+            shown = render(reading.status(), reading.activities(), width=live.console.width)
+            live.update(shown, refresh=True)
             time.sleep(REFRESH)
 
 
 # ------------------------------------------------------------------------------------------------------------ rendering
 
 
-def render(found: SwarmStatus, activities: Mapping[bytes, NodeStatusFile]) -> RenderableType:
+def render(found: SwarmStatus, activities: Mapping[bytes, NodeStatusFile], *, width: int) -> RenderableType:
     """The status for people: the swarm, its round, a line a node, and what helps where it is stuck."""
     from rich.console import Group
     from rich.text import Text
 
     lines = [*_swarm_lines(found), *_round_lines(found)]
     advice = [Text(f"! {line}") for line in found.advice]
-    return Group(Text("\n".join(lines)), node_table(found, activities), *advice)
+    return Group(Text("\n".join(lines)), node_table(found, activities, width=width), *advice)
 
 
 def _swarm_lines(found: SwarmStatus) -> Iterable[str]:
@@ -127,19 +130,22 @@ def _counts(found: SwarmStatus) -> str:
             return f"{current.leading_attestations} of {current.quorum} attestations"
 
 
-def node_table(found: SwarmStatus, activities: Mapping[bytes, NodeStatusFile]) -> RenderableType:
-    """A line a node."""
+def node_table(found: SwarmStatus, activities: Mapping[bytes, NodeStatusFile], *, width: int) -> RenderableType:
+    """A line a node; with its address where the terminal has room."""
+    columns = ("node", "status", "this round", "agent here", "samples", "newest update")
     rows = [_node_row(node, activities.get(node.address)) for node in found.nodes]
-    return table("node", "account", "status", "this round", "agent here", "samples", "newest update", rows=rows)
+    if width < WIDE:
+        return table(*columns, rows=rows)
+    wide = [(row[0], checksum(node.address), *row[1:]) for node, row in zip(found.nodes, rows, strict=True)]
+    return table(columns[0], "account", *columns[1:], rows=wide)
 
 
 def _node_row(node: NodeState, activity: NodeStatusFile | None) -> Sequence[str]:
-    update = node.last_update
+    update, account = node.last_update, checksum(node.address)
     return (
-        node.label or "-",
-        checksum(node.address),
+        node.label or f"{account[:6]}…{account[-4:]}",
         _standing(node),
-        " ".join(node.has_done) or ("nothing yet" if node.is_expected else "not expected"),
+        node.has_done[-1] if node.has_done else "nothing yet" if node.is_expected else "not expected",
         describe_activity(activity) if activity else "-",
         f"{update.samples:,}" if update else "-",
         f"round {update.round}: {describe_metrics(update.local_metrics, update.problem)}" if update else "-",

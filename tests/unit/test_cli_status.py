@@ -1,0 +1,168 @@
+"""How `status` shows a swarm to people, and the file in which agents say what they do."""
+
+from __future__ import annotations
+
+import json
+import os
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from swarm_chain.adapters.memory import MemoryChain
+from swarm_chain.agent.activity import Activity, Health
+from swarm_chain.cli.agent import describe
+from swarm_chain.cli.status import describe_activity, describe_metrics, render
+from swarm_chain.node_status import FILE, NodeStatusFile, node_statuses, read_node_status, write_node_status
+from swarm_chain.status import read_status
+from swarm_chain.types import AddNode, Address, OpenRound, Suspend
+from tests.unit.test_status import ADMIN, A, B, close, commit, open_round, swarm
+
+CONTRACT = Address(b"\xc0" * 20)
+TRAINING = Activity(
+    does="training",
+    round=3,
+    progress=0.45,
+    samples=120,
+    base_metrics={"accuracy": 0.5},
+    local_metrics={"accuracy": 0.9531},
+    health=Health.GOOD,
+)
+
+
+def shown(chain: MemoryChain, activities: dict[bytes, NodeStatusFile] | None = None, *, width: int = 160) -> str:
+    console = Console(file=StringIO(), width=width)
+    console.print(render(read_status(chain), activities or {}, width=width))
+    assert isinstance(console.file, StringIO)
+    return console.file.getvalue()
+
+
+def file_of(account: Address, activity: Activity, *, pid: int | None = None) -> NodeStatusFile:
+    return NodeStatusFile(
+        name="a",
+        chain_id=31337,
+        contract=CONTRACT,
+        account=account,
+        pid=os.getpid() if pid is None else pid,
+        written_at=0.0,
+        activity=activity,
+    )
+
+
+def test_render__training__says_who_is_waited_for_and_how_long() -> None:
+    chain = swarm(A, B)
+    open_round(chain, A)
+    commit(chain, A, 1)
+    chain.advance(40)
+    text = shown(chain)
+    assert "round     1 training, 1:00 left, 1 of 2 in" in text
+    assert "waits for node-2 to commit" in text
+    assert "committed" in text
+
+
+def test_render__deadline_passed__says_that_it_waits_to_be_closed() -> None:
+    chain = swarm(A, B)
+    open_round(chain, A)
+    chain.advance(500)
+    text = shown(chain)
+    assert "deadline passed, waits to be closed" in text
+    assert "! the deadline has passed" in text
+
+
+def test_render__aborted__says_why() -> None:
+    chain = swarm(A, B)
+    open_round(chain, A)
+    close(chain)
+    assert "round     1 ended: too_few_updates" in shown(chain)
+
+
+def test_render__before_the_first_round__says_so() -> None:
+    assert "round     none yet" in shown(swarm(A, B))
+
+
+def test_render__suspended_by_registrar__is_told_from_other_suspensions() -> None:
+    chain = swarm(A, B)
+    chain.send(Suspend(node=B))
+    assert "suspended by a registrar" in shown(chain)
+
+
+def test_render__label_of_a_stranger__plays_no_tricks() -> None:
+    chain = swarm(A)
+    chain.send(AddNode(node=B, label="[bold red]x[/] \x1b[31m\n"))
+    chain.as_account(A).send(OpenRound())
+    text = shown(chain)
+    assert "[bold red]x[/]" in text
+    assert "\x1b" not in text
+
+
+def test_render__wide_terminal__shows_addresses() -> None:
+    assert " 0x0101010101010101010101010101010101010101 " in shown(swarm(A), width=160)
+
+
+def test_render__narrow_terminal__has_names_in_one_line_each() -> None:
+    chain = swarm(A)
+    chain.send(AddNode(node=B, label=""))
+    text = shown(chain, width=80)
+    assert A.hex() not in text
+    assert [line.split()[0] for line in text.splitlines() if " active " in line and "nodes" not in line] == [
+        "node-1",
+        "0x0202…0202",
+    ]
+
+
+def test_render__agent_here__shows_what_it_does() -> None:
+    assert "training 45%" in shown(swarm(A), {A: file_of(A, TRAINING)})
+
+
+# ----------------------------------------------------------------------------------------------------------- activities
+
+
+@pytest.mark.parametrize(
+    ("activity", "pid", "words"),
+    [
+        (TRAINING, None, "training 45%"),
+        (Activity(does="waiting", round=1, note="peers merge"), None, "waiting (peers merge)"),
+        (Activity(does="stopped", round=1), None, "stopped"),
+        (TRAINING, 2**22 + 1, "gone: its process ended"),
+    ],
+)
+def test_describe_activity__in_a_few_words(activity: Activity, pid: int | None, words: str) -> None:
+    assert describe_activity(file_of(A, activity, pid=pid)) == words
+
+
+def test_describe__training__says_the_same_until_it_is_done() -> None:
+    assert describe(TRAINING) == "round 3: training"
+    done = Activity(does="training", round=3, progress=1.0, samples=120, local_metrics={"accuracy": 0.9531})
+    assert describe(done) == "round 3: training done on 120 samples: accuracy 0.9531"
+
+
+def test_describe_metrics__none__says_why() -> None:
+    assert describe_metrics({}, "no store was given") == "no store was given"
+    assert describe_metrics({"loss": 0.25, "accuracy": 1.0}) == "accuracy 1, loss 0.25"
+
+
+def test_write_node_status__reads_back_the_same(tmp_path: Path) -> None:
+    write_node_status(tmp_path, name="a", chain_id=31337, contract=CONTRACT, account=A, activity=TRAINING)
+    found = read_node_status(tmp_path)
+    assert found is not None
+    assert (found.activity, found.account, found.contract, found.pid) == (TRAINING, A, CONTRACT, os.getpid())
+    assert found.is_running
+    assert [path.name for path in tmp_path.iterdir()] == [FILE]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", json.dumps({"name": "a", "chain_id": "x"})])
+def test_read_node_status__damaged__is_none(tmp_path: Path, text: str) -> None:
+    (tmp_path / FILE).write_text(text)
+    assert read_node_status(tmp_path) is None
+
+
+def test_node_statuses__only_those_of_the_swarm(tmp_path: Path) -> None:
+    for name, contract in (("one", CONTRACT), ("two", CONTRACT), ("other", Address(b"\xdd" * 20))):
+        (tmp_path / name).mkdir()
+        write_node_status(
+            tmp_path / name, name=name, chain_id=31337, contract=contract, account=ADMIN, activity=TRAINING
+        )
+    assert [file.name for file in node_statuses(tmp_path, chain_id=31337, contract=CONTRACT)] == ["one", "two"]
+    assert not list(node_statuses(tmp_path, chain_id=5, contract=CONTRACT))
+    assert not list(node_statuses(tmp_path / "nowhere", chain_id=31337, contract=CONTRACT))
