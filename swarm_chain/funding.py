@@ -31,8 +31,3 @@ def send_ether(urls: Sequence[str], signer: Signer, to: Address, wei: int, *, ch
     if as_int(receipt.get("status", "0x1")) != 1:
         raise TransactionFailed(f"{as_hex(to)} refused the ether: it is a contract; send it by another wallet")
     return receipt_hash(receipt)
-
-
-def balance_of(urls: Sequence[str], account: Address, *, chain_id: int) -> int:
-    """What an account has, in wei. Raises `ChainUnavailable`, `WrongChain`."""
-    return as_int(Endpoints(list(urls), chain_id=chain_id).request("eth_getBalance", as_hex(account), "latest"))

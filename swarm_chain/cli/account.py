@@ -41,7 +41,7 @@ def new(name: str, password_file: Path | None, light: bool) -> None:
     keystore = keystores.new(name, ask_new_password(name, password_file), work=_work(light))
     say(f"{keystore.path} holds its key, encrypted: keep a copy of it, and its password")
     click.echo(checksum(_known(keystore.address)))
-    next_steps("give a registrar this address, and get an invitation code:  swarm-chain join CODE")
+    next_steps("swarm-chain join CODE --data SPEC        (with the code that a registrar makes for this address)")
 
 
 @account.command("import")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from swarm_chain.cli.options import Place, Sender
 from swarm_chain.cli.output import say
+from swarm_chain.config.chains import DEVNET
 from swarm_chain.deployments import Deployment, Deployments
 from swarm_chain.errors import AccountError, ConfigurationError, DeploymentError, StoreUnavailable
 from swarm_chain.types import Address, BlockNumber
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from swarm_chain.node_status import NodeStatusFile
     from swarm_chain.ports import UpdateStore
     from swarm_chain.status import EventHistory, SwarmStatus
-
-
-DEVNET = "devnet"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -15,6 +15,7 @@ from swarm_chain.types import Address, Digest
 
 if TYPE_CHECKING:
     from swarm_chain.cli.connect import Target
+    from swarm_chain.core.documents import MergeSettings
     from swarm_chain.deployment import DeploymentReport
     from swarm_chain.genesis import Genesis
     from swarm_chain.tasks.base import Task
@@ -121,26 +122,21 @@ def deploy(
     deployments.json. Run again it does nothing; broken off it goes on where it was.
     """
     from swarm_chain.cli.connect import confirmations_of, open_signer, reach, store_specs
-    from swarm_chain.core.documents import NO_CAP
-    from swarm_chain.core.merge import parse_rule
     from swarm_chain.deployer import Deployer
     from swarm_chain.deployment import deploy as run_migrations
     from swarm_chain.deployment import swarm_config
     from swarm_chain.deployments import Deployments
-    from swarm_chain.genesis import make_genesis, merge_settings
+    from swarm_chain.genesis import make_genesis
 
-    task = _task(task_name, seed, settings)
-    merge = merge_settings(parse_rule(rule), max_samples=max_samples or NO_CAP, max_share_bps=max_share_bps)
-    target = reach(place)
+    task, merge = _task(task_name, seed, settings), _merge(rule, max_samples, max_share_bps)
+    target, specs = reach(place), store_specs(stores)
     signer = open_signer(sender, target.chain_id)
-    specs = store_specs(stores)
     made = make_genesis(task, merge, start=weights)
     config = swarm_config(
         task_digest=made.task.digest(),
         genesis_digest=made.result.digest(),
         admin=admin or signer.address,
         is_sealed=not direct,
-        open_registration=limits.pop("open_registration"),
         **limits,
     )
     if not dry_run:
@@ -196,6 +192,14 @@ def parse_setting(key: str, text: str, known: Mapping[str, Any]) -> object:
         raise ConfigurationError(f"{key}={text} is no {kind.__name__}; write e.g. {key}={known[key]}") from None
 
 
+def _merge(rule: str, max_samples: int | None, max_share_bps: int) -> MergeSettings:
+    from swarm_chain.core.documents import NO_CAP
+    from swarm_chain.core.merge import parse_rule
+    from swarm_chain.genesis import merge_settings
+
+    return merge_settings(parse_rule(rule), max_samples=max_samples or NO_CAP, max_share_bps=max_share_bps)
+
+
 def _store(made: Genesis, specs: Sequence[str]) -> None:
     from swarm_chain.adapters.stores import open_stores
     from swarm_chain.genesis import put_genesis
@@ -245,17 +249,24 @@ def _tolerances(config: SwarmConfig, nodes: int | None) -> None:
         say(f"warning: {warning}")
 
 
+def _where(target: Target) -> str:
+    """The options that lead to the same chain again; none for the development chain on this machine."""
+    from swarm_chain.config.chains import DEVNET
+
+    if target.network is None:
+        return "".join(f" --rpc {url}" for url in target.rpc_urls)
+    return "" if target.network == DEVNET else f" --network {target.network}"
+
+
 def _next(report: DeploymentReport, target: Target, stores: Sequence[str]) -> None:
-    rpc = "".join(f" --rpc {url}" for url in target.rpc_urls) if target.network != "devnet" else ""
-    if target.network not in (None, "devnet"):
-        rpc = f" --network {target.network}"
+    name, where = report.deployment.name, _where(target)
     store = "".join(f" --store {spec}" for spec in stores)
-    contract = f" --contract {report.deployment.name}" if report.deployment.name != "default" else ""
-    fund = " --fund" if target.is_development else ""
+    is_default = name == "default"
     next_steps(
-        "swarm-chain account new NAME                        (each node; prints its ADDRESS)",
-        f"swarm-chain invite ADDRESS{fund}{contract}{rpc}{store}",
-        "swarm-chain join CODE",
+        "swarm-chain account new NAME        (each node; prints its ADDRESS)",
+        f"swarm-chain invite ADDRESS{' --fund' if target.is_development else ''}"
+        f"{'' if is_default else f' --contract {name}'}{where}{store}",
+        "swarm-chain join CODE --data SPEC",
         "swarm-chain agent run",
-        f"swarm-chain status --watch{rpc}{store}",
+        f"swarm-chain status{'' if is_default else f' {name}'} --watch{where}{store}",
     )

@@ -57,7 +57,7 @@ def invite(address: Address, expires: Seconds, fund: int | None, stores: tuple[s
         _fund(found, signer, address, fund)
     click.echo(encode_invitation(code))
     say(f"an invitation for {checksum(address)} to {checksum(found.contract)} on chain {chain.chain_id}")
-    next_steps("swarm-chain join CODE        (where the account's keystore is)")
+    next_steps("swarm-chain join CODE --data SPEC        (where the account's keystore is)")
 
 
 def _require_registrar(found: Found, account: Address) -> None:
