@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from swarm_chain.adapters.ethereum.abi import coordinator_abi
-from swarm_chain.adapters.ethereum.endpoint import Request, RpcError
+from swarm_chain.adapters.ethereum.endpoint import RpcError
 from swarm_chain.adapters.ethereum.endpoints import Endpoints
 from swarm_chain.adapters.ethereum.hexes import as_bytes, as_hex, as_int
-from swarm_chain.adapters.ethereum.logs import decode_log, position_of
+from swarm_chain.adapters.ethereum.logs import decode_log
+from swarm_chain.adapters.ethereum.receipts import PAGE, Mined, checked, mined_in
 from swarm_chain.adapters.web3_chain import Web3Chain
 from swarm_chain.audit.reader import Block, TransactionRecord
 from swarm_chain.core.commitments import keccak256
@@ -17,7 +18,6 @@ from swarm_chain.errors import InvalidAnswer, NotACoordinator
 from swarm_chain.types import (
     Address,
     BlockNumber,
-    Call,
     Digest,
     Event,
     Gas,
@@ -28,10 +28,9 @@ from swarm_chain.types import (
     Timestamp,
 )
 
-_Sent = Mapping[bytes, Mapping[str, Any]]
-"""A block's transactions by their hashes."""
+DEPLOYMENT = "(deployment)"
+"""What stands for the call that made the contract."""
 
-_PAGE = 100
 _BLOOM_BITS = 2048
 
 
@@ -121,82 +120,38 @@ class Web3History:
     def headers(self, first: BlockNumber, last: BlockNumber) -> Iterator[tuple[Block, bool]]:
         """Each block, and whether its header's bloom filter has the coordinator's address."""
         mask = _bloom_mask(self._coordinator)
-        for start in range(first, last + 1, _PAGE):
-            numbers = range(start, min(start + _PAGE, last + 1))
+        for start in range(first, last + 1, PAGE):
+            numbers = range(start, min(start + PAGE, last + 1))
             headers = self._endpoints.batch([("eth_getBlockByNumber", [hex(number), False]) for number in numbers])
-            for header in map(_checked, headers):
-                bloom = int.from_bytes(as_bytes(header.get("logsBloom")), "big")
+            for header in map(checked, headers):
+                # Chains that keep no bloom filters say null, or zero: there, headers hint at nothing.
+                bloom = int.from_bytes(as_bytes(header.get("logsBloom") or "0x"), "big")
                 yield _block(header), bloom & mask == mask
 
     def transactions(self, numbers: Sequence[BlockNumber]) -> Iterator[TransactionRecord]:
         """The transactions of some blocks that left a log of the coordinator, by their receipts."""
-        for start in range(0, len(numbers), _PAGE):
-            page = numbers[start : start + _PAGE]
-            blocks = [
-                _checked(answer)
-                for answer in self._endpoints.batch([("eth_getBlockByNumber", [hex(number), True]) for number in page])
-            ]
-            sent = [{as_bytes(each.get("hash")): each for each in block.get("transactions", ())} for block in blocks]
-            for number, ours, receipts in zip(page, sent, self._receipts(page, sent), strict=True):
-                for receipt in receipts:
-                    record = self._record(receipt, ours, number)
-                    if record is not None:
-                        yield record
+        for mined in mined_in(self._endpoints, numbers):
+            ours = [one for one in mined.logs if as_bytes(one[0].get("address")) == self._coordinator]
+            if ours:
+                events = (decode_log(log, position, self._abi) for log, position in ours)
+                yield self._record(mined, tuple(event for event in events if event is not None))
 
-    def _receipts(self, numbers: Sequence[BlockNumber], sent: Sequence[_Sent]) -> Iterator[Sequence[Mapping[str, Any]]]:
-        """All receipts of some blocks; one by one where the endpoint does not give a block's at once."""
-        answers = self._endpoints.batch([self._receipts_request(*one) for one in zip(numbers, sent, strict=True)])
-        for ours, answer in zip(sent, answers, strict=True):
-            if isinstance(answer, Mapping):
-                yield [answer]
-            elif isinstance(answer, list) and len(answer) == len(ours):
-                yield [_checked(receipt) for receipt in answer]
-            else:
-                asked = [("eth_getTransactionReceipt", [as_hex(each)]) for each in ours]
-                yield [_checked(receipt) for receipt in self._endpoints.batch(asked)]
-
-    @staticmethod
-    def _receipts_request(number: BlockNumber, sent: _Sent) -> Request:
-        if len(sent) == 1:
-            return "eth_getTransactionReceipt", [as_hex(next(iter(sent)))]
-        return "eth_getBlockReceipts", [hex(number)]
-
-    def _record(self, receipt: Mapping[str, Any], sent: _Sent, number: BlockNumber) -> TransactionRecord | None:
-        digest = as_bytes(receipt.get("transactionHash"))
-        if digest not in sent or as_int(receipt.get("blockNumber")) != number:
-            raise InvalidAnswer(f"{self.name} gave a receipt that is not of block {number}; use another RPC endpoint")
-        ours = [log for log in receipt.get("logs", ()) if as_bytes(log.get("address")) == self._coordinator]
-        if not ours:
-            return None
-        events = (decode_log(log, position_of(log), self._abi) for log in ours)
-        call = self._call(receipt, sent[digest])
+    def _record(self, mined: Mined, events: tuple[Event, ...]) -> TransactionRecord:
+        is_deployment = mined.receipt.get("to") is None
+        is_direct = not is_deployment and as_bytes(mined.receipt.get("to")) == self._coordinator
+        call = self._abi.decode_call(as_bytes(mined.sent.get("input"))) if is_direct else None
         return TransactionRecord(
-            digest=digest,
-            block_number=number,
-            sender=Address(as_bytes(receipt.get("from"))),
-            function=call.function if call else "(deployment)" if receipt.get("to") is None else None,
+            digest=mined.digest,
+            block_number=mined.number,
+            sender=Address(as_bytes(mined.receipt.get("from"))),
+            function=call.function if call else DEPLOYMENT if is_deployment else None,
             salt=call.salt if isinstance(call, RevealUpdate) else None,
-            gas_used=Gas(as_int(receipt.get("gasUsed"))),
-            events=tuple(event for event in events if event is not None),
+            gas_used=Gas(as_int(mined.receipt.get("gasUsed"))),
+            events=events,
         )
 
-    def _call(self, receipt: Mapping[str, Any], sent: Mapping[str, Any]) -> Call | None:
-        """What a transaction called, where it called the coordinator itself."""
-        to = receipt.get("to")
-        if to is None or as_bytes(to) != self._coordinator:
-            return None
-        return self._abi.decode_call(as_bytes(sent.get("input")))
-
     def _header(self, tag: str) -> Mapping[str, Any]:
-        return _checked(self._endpoints.request("eth_getBlockByNumber", tag, False))
-
-
-def _checked(answer: object) -> Mapping[str, Any]:
-    if isinstance(answer, RpcError):
-        raise answer
-    if not isinstance(answer, Mapping):
-        raise InvalidAnswer("an RPC endpoint lacks a block or receipt that it should have; use another")
-    return answer
+        return checked(self._endpoints.request("eth_getBlockByNumber", tag, False))
 
 
 def _block(header: Mapping[str, Any]) -> Block:

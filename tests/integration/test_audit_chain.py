@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from swarm_chain.adapters.ethereum.abi import coordinator_abi
 from swarm_chain.adapters.local_store import LocalStore
 from swarm_chain.adapters.memory import MemoryStore
 from swarm_chain.adapters.memory_history import MemoryHistory
@@ -24,6 +25,7 @@ from swarm_chain.devnet import Devnet
 from swarm_chain.schemas import load_schema
 from swarm_chain.types import (
     AddNode,
+    Address,
     Announce,
     Attest,
     Event,
@@ -34,7 +36,7 @@ from swarm_chain.types import (
     Resume,
     Suspend,
 )
-from tests.chains import DevnetWorld, MemoryWorld, World
+from tests.chains import DevnetWorld, MemoryWorld, World, signer
 from tests.command_line import CommandLine, Done
 from tests.histories import Made, Script, changed
 from tests.rpc_proxy import Answer, Pass, RpcProxy
@@ -401,10 +403,71 @@ def test_command__an_endpoint_hides_an_event__exits_1_and_two_that_disagree_too(
     assert "endpoints-disagree" in together.out
 
 
-def test_audit__an_endpoint_gives_no_receipts_of_a_whole_block__asks_one_by_one(brief: Script, anvil: Devnet) -> None:
+@pytest.fixture
+def crowded(devnet: Devnet) -> Script:
+    """A swarm of which three nodes announced their stores in one block, after which a stranger paid somebody."""
+    script = Script(partial(DevnetWorld, devnet))
+    stop, start = ("evm_setAutomine", False), ("evm_setAutomine", True)
+    if devnet.client == "ganache":
+        stop, start = ("miner_stop",), ("miner_start",)  # type: ignore[assignment]
+    devnet.rpc(*stop)
+    for node in script.nodes:
+        call = coordinator_abi().encode_call(Announce(stores=b"https://%d.example" % node))
+        send_unmined(devnet, node, to=script.world.chain(None).coordinator, data=call)
+    send_unmined(devnet, 9, to=script.address(1), data=b"")
+    devnet.rpc(*start)
+    devnet.rpc("evm_mine")
+    return script
+
+
+def send_unmined(devnet: Devnet, index: int, *, to: Address, data: bytes) -> None:
+    account = signer(index)
+    fields = {
+        "type": 2,
+        "chainId": devnet.chain_id,
+        "nonce": int(devnet.rpc("eth_getTransactionCount", account.checksum_address, "latest"), 16),
+        "gas": 100_000,
+        "maxFeePerGas": 100 * 10**9,
+        "maxPriorityFeePerGas": 10**9,
+        "value": 0,
+        "data": data,
+        "to": bytes(to),
+    }
+    devnet.rpc("eth_sendRawTransaction", "0x" + account.sign_transaction(fields).hex())
+
+
+def test_audit__several_transactions_in_a_block__are_all_looked_up_on_each_client(
+    crowded: Script, devnet: Devnet
+) -> None:
+    announced = [event for event in crowded.events() if isinstance(event, NodeAnnounced)]
+    assert len({event.block_number for event in announced}) == 1
+
+    report = audit(Web3History(devnet.rpc_url, crowded.world.chain(None).coordinator), crowded.store, artifact=ARTIFACT)
+    assert report.verdict is Verdict.PASS, report.all_findings
+    assert {use.account: use.transactions for use in report.gas if use.call == "announce"} == {
+        crowded.address(node): 1 for node in crowded.nodes
+    }
+    for event in announced:
+        with RpcProxy(devnet.rpc_url) as proxy:
+            Hider(proxy, event, is_thorough=False)
+            (finding,) = found_through(crowded, proxy.url)
+            assert describe(event) in finding.message
+            assert proxy.asked["eth_getBlockReceipts"] == 1
+
+
+def test_audit__an_endpoint_without_batches__tells_the_same(brief: Script, anvil: Devnet) -> None:
     with RpcProxy(anvil.rpc_url) as proxy:
-        proxy.faults["eth_getBlockReceipts"] = lambda _, ask: {"error": {"code": -32601, "message": "no such method"}}
         proxy.takes_batches = False
+
+        assert found_through(brief, proxy.url) == []
+
+
+def test_audit__headers_without_bloom_filters__hint_at_nothing(brief: Script, anvil: Devnet) -> None:
+    def header(_: list[Any], ask: Pass) -> Answer:
+        return {"result": {**ask()["result"], "logsBloom": None}}
+
+    with RpcProxy(anvil.rpc_url) as proxy:
+        proxy.faults["eth_getBlockByNumber"] = header
 
         assert found_through(brief, proxy.url) == []
 

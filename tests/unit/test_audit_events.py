@@ -453,3 +453,18 @@ def test_audit__a_reveal_that_was_not_committed_to__is_found(script: Script) -> 
     report = audited(script, Lying(chain_of(script), code=ARTIFACT.deployed_bytecode), rounds=[1])
 
     assert {one.fault for one in report.all_findings} == {Fault.WRONG_COMMITMENT}
+
+
+def test_audit__a_chain_too_long_to_ask_every_header__passes_with_a_note_and_still_counts(
+    script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("swarm_chain.audit.endpoints.HEADER_LIMIT", 10)
+    revealed = next(event for event in script.events() if isinstance(event, UpdateRevealed))
+
+    honest = audited(script, rounds=[1])
+    hiding = audited(script, Hiding(chain_of(script), revealed, is_thorough=False), rounds=[])
+
+    assert honest.verdict is Verdict.PASS
+    assert "blocks were not looked at" in honest.notes[0]
+    assert hiding.verdict is Verdict.FAIL
+    assert (1, Fault.WRONG_COUNT) in [(one.round, one.fault) for one in hiding.all_findings]

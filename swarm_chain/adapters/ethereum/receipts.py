@@ -1,0 +1,89 @@
+"""All that happened in some blocks, by their receipts: in few requests, and with logs numbered as they lie."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from swarm_chain.adapters.ethereum.abi import Position
+from swarm_chain.adapters.ethereum.endpoint import Request, RpcError
+from swarm_chain.adapters.ethereum.endpoints import Endpoints
+from swarm_chain.adapters.ethereum.hexes import as_bytes, as_hex, as_int
+from swarm_chain.errors import InvalidAnswer
+from swarm_chain.types import BlockNumber
+
+PAGE = 100
+"""Blocks that are asked for at once."""
+
+Answer = Mapping[str, Any]
+_Sent = Mapping[bytes, Answer]
+"""A block's transactions by their hashes."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mined:
+    """A transaction in a block: as it was sent, its receipt, and its logs with their places in the block."""
+
+    number: BlockNumber
+    digest: bytes
+    sent: Answer
+    receipt: Answer
+    logs: tuple[tuple[Answer, Position], ...]
+
+
+def mined_in(endpoints: Endpoints, numbers: Sequence[BlockNumber]) -> Iterator[Mined]:
+    """The transactions of some blocks, in order. Raises `InvalidAnswer` where one has no receipt of its block."""
+    for start in range(0, len(numbers), PAGE):
+        page = numbers[start : start + PAGE]
+        asked = [("eth_getBlockByNumber", [hex(number), True]) for number in page]
+        blocks = [checked(answer) for answer in endpoints.batch(asked)]
+        sent = [{as_bytes(each.get("hash")): each for each in block.get("transactions", ())} for block in blocks]
+        for number, ours, receipts in zip(page, sent, _receipts(endpoints, page, sent), strict=True):
+            yield from _mined(number, ours, sorted(receipts, key=lambda one: as_int(one.get("transactionIndex"))))
+
+
+def checked(answer: object) -> Answer:
+    """A block or receipt. Raises what the endpoint refused it with, and `InvalidAnswer` where there is none."""
+    if isinstance(answer, RpcError):
+        raise answer
+    if not isinstance(answer, Mapping):
+        raise InvalidAnswer("an RPC endpoint lacks a block or receipt that it should have; use another")
+    return answer
+
+
+def _receipts(
+    endpoints: Endpoints, numbers: Sequence[BlockNumber], sent: Sequence[_Sent]
+) -> Iterator[Sequence[Answer]]:
+    """All receipts of some blocks; one by one where the endpoint does not give a block's at once."""
+    answers = endpoints.batch([_request(*one) for one in zip(numbers, sent, strict=True)])
+    for ours, answer in zip(sent, answers, strict=True):
+        if isinstance(answer, Mapping):
+            yield [answer]
+        elif isinstance(answer, list) and len(answer) == len(ours):
+            yield [checked(receipt) for receipt in answer]
+        else:
+            asked = [("eth_getTransactionReceipt", [as_hex(each)]) for each in ours]
+            yield [checked(receipt) for receipt in endpoints.batch(asked)]
+
+
+def _request(number: BlockNumber, sent: _Sent) -> Request:
+    if len(sent) == 1:
+        return "eth_getTransactionReceipt", [as_hex(next(iter(sent)))]
+    return "eth_getBlockReceipts", [hex(number)]
+
+
+def _mined(number: BlockNumber, sent: _Sent, receipts: Sequence[Answer]) -> Iterator[Mined]:
+    said = [as_int(log.get("logIndex")) for receipt in receipts for log in receipt.get("logs", ())]
+    # Ganache begins anew with each transaction in receipts, though not in its log search.
+    places = iter(said if all(one < other for one, other in pairwise(said)) else range(len(said)))
+    for receipt in receipts:
+        digest = as_bytes(receipt.get("transactionHash"))
+        if digest not in sent or as_int(receipt.get("blockNumber")) != number:
+            raise InvalidAnswer(f"an RPC endpoint gave a receipt that is not of block {number}; use another")
+        logs = tuple(
+            (log, Position(block_number=number, log_index=next(places), transaction=digest))
+            for log in receipt.get("logs", ())
+        )
+        yield Mined(number=number, digest=digest, sent=sent[digest], receipt=receipt, logs=logs)
