@@ -59,7 +59,8 @@ def write_node_status(
         "written_at": time.time(),
         **activity.document(),
     }
-    with replacing(folder / FILE) as stream:
+    # Not synced: it is about this moment, and written many times a second.
+    with replacing(folder / FILE, sync=False) as stream:
         stream.write((json.dumps(document, indent=2, sort_keys=True) + "\n").encode())
 
 

@@ -11,10 +11,11 @@ from typing import BinaryIO
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
+def replacing(path: Path, *, sync: bool = True) -> Iterator[BinaryIO]:
     """A stream whose bytes are at `path`, synced, once the `with` ends without an error; else nothing is.
 
-    The bytes are written beside it, under a name that starts with a dot.
+    The bytes are written beside it, under a name that starts with a dot. Without `sync` they may be lost, or be others,
+    after a crash of the machine: for what is checked when it is read, or can be had again.
     """
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     temporary = Path(name)
@@ -22,7 +23,8 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         with os.fdopen(handle, "wb") as stream:
             yield stream
             stream.flush()
-            os.fsync(stream.fileno())
+            if sync:
+                os.fsync(stream.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -41,7 +41,8 @@ class Spool:
         if file in self._checked and path.exists():
             return path
         if not (path.exists() and import_file(path) == file):
-            save(self._get, file, path)
+            # Not synced: it can be fetched again, and after a start it is checked before it is used.
+            save(self._get, file, path, sync=False)
         self._checked.add(file)
         return path
 

@@ -161,9 +161,12 @@ def find_file(get: Get, cid: Cid, *, max_bytes: int) -> File:
     return File(cid=cid, size=size)
 
 
-def save(get: Get, file: File, path: Path) -> None:
-    """Writes a file to a path, which appears only when all of it was checked. Raises as `walk` does."""
-    with replacing(path) as stream:
+def save(get: Get, file: File, path: Path, *, sync: bool = True) -> None:
+    """Writes a file to a path, which appears only when all of it was checked. Raises as `walk` does.
+
+    `sync` is as `replacing` has it.
+    """
+    with replacing(path, sync=sync) as stream:
         for data in read(get, file):
             stream.write(data)
 
