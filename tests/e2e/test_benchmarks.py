@@ -1,0 +1,36 @@
+"""The benchmarks run, and their figures hold together."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+def test_round__quick__splits_a_round_into_parts_that_add_up(tmp_path: Path) -> None:
+    out = tmp_path / "round.json"
+    command = [sys.executable, str(BENCHMARKS / "round.py"), "--quick", "--json", str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=180)
+    assert done.returncode == 0, done.stderr
+    (one,) = json.loads(out.read_text())
+    assert f"{max(one['phases'], key=one['phases'].get)} dominates" in done.stdout
+    # Making up the update, which is no part of a round's cost, takes next to nothing here.
+    assert sum(one["phases"].values()) == pytest.approx(one["seconds"], rel=0.05)
+    assert all(seconds > 0 for seconds in one["phases"].values())
+    # Each of the two fetches the other's weights, and writes its own and those that both merged.
+    assert one["weights_bytes"] < one["down"] < 1.5 * one["weights_bytes"]
+    assert 2 * one["weights_bytes"] < one["up"] < 2.5 * one["weights_bytes"]
+    assert one["memory"] > one["memory_before"]
+
+
+@pytest.mark.parametrize("sizes", ["1x1", "11x1", "2x0", "two"])
+def test_round__size_that_cannot_be__is_refused(sizes: str) -> None:
+    command = [sys.executable, str(BENCHMARKS / "round.py"), "--sizes", sizes]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert "--sizes" in done.stderr
