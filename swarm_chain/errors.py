@@ -207,6 +207,10 @@ class JournalError(SwarmChainError):
     """A journal is another node's, another swarm's, or unreadable."""
 
 
+class UpdateLost(SwarmChainError):
+    """A staged update is not on this node's disk any more as it was committed to."""
+
+
 class ForeignCommitment(SwarmChainError):
     """The chain holds a commitment of this account that this node did not make."""
 

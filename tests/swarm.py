@@ -31,7 +31,7 @@ from swarm_chain.core.documents import (
     read,
 )
 from swarm_chain.core.spool import Spool
-from swarm_chain.errors import BlockNotFound
+from swarm_chain.errors import BlockNotFound, DataError
 from swarm_chain.ports import MAX_BLOCK, Chain, Progress, UpdateStore
 from swarm_chain.types import (
     AddNode,
@@ -66,11 +66,18 @@ class CountingTrainer:
         self.step = step
         self.count = samples
         self.trainings: list[RoundNumber] = []
+        self.broken = False
 
     def samples(self) -> Samples:
+        self._require_data()
         return Samples(self.count)
 
+    def _require_data(self) -> None:
+        if self.broken:
+            raise DataError("row 17 does not parse")
+
     def train(self, base: Parameters, *, round_number: RoundNumber, on_progress: Progress) -> TrainingOutcome:
+        self._require_data()
         on_progress(0.5)
         self.trainings.append(round_number)
         moved = {name: (array + self.step).astype(array.dtype) for name, array in base.items()}
@@ -82,6 +89,7 @@ class CountingTrainer:
         )
 
     def evaluate(self, parameters: Parameters) -> Metrics:
+        self._require_data()
         return {"sum": float(sum(np.asarray(array, np.float64).sum() for array in parameters.values()))}
 
 
@@ -215,9 +223,9 @@ class Swarm:
     def restart(self, node: Node) -> Node:
         """The same node after `kill -9`: everything in memory is gone."""
         node.journal.close()
-        again = self.start(node.account, node.trainer, node.folder)
-        self.nodes[self.nodes.index(node)] = again
-        return again
+        index = self.nodes.index(node)
+        self.nodes[index] = self.start(node.account, node.trainer, node.folder, self.policies.get(index))
+        return self.nodes[index]
 
     def run(self, *, rounds: int, steps: int = 1000) -> None:
         """Turns until so many rounds are finalised."""

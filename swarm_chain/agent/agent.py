@@ -29,10 +29,13 @@ from swarm_chain.errors import (
     ChainError,
     DataError,
     ForeignCommitment,
+    NotACoordinator,
     NotFinite,
     Reverted,
     StoreError,
     SwarmChainError,
+    UpdateLost,
+    WrongChain,
 )
 from swarm_chain.ports import Chain, Trainer
 from swarm_chain.types import (
@@ -54,8 +57,8 @@ LONGEST_BACKOFF = 30.0
 """Seconds between two tries of what keeps failing."""
 
 
-class Stopped(SwarmChainError):
-    """The agent was told to end while it trained."""
+class _GiveUpError(Exception):
+    """A training is no longer wanted: nothing went wrong."""
 
 
 class Agent:
@@ -110,23 +113,30 @@ class Agent:
         self._is_stopping = True
 
     def run(self) -> None:
-        """Takes part until the policy ends it or `stop` is called, then suspends its own node."""
+        """Takes part until the policy ends it or `stop` is called, then suspends its own node.
+
+        So it does before it raises an error; interrupted from the keyboard, it ends at once.
+        """
         try:
             while not self._is_stopping:
                 self._sleep(self.step())
-        finally:
+        except Exception:
             self._leave()
+            raise
+        self._leave()
 
     def step(self) -> float:
         """Looks, decides, acts once. Returns the seconds until it wants to look again.
 
-        An error of the chain or of a store is shown, and tried again later and later; others are raised.
+        An error of the chain or of a store that may pass is shown, and tried again later and later; others are raised.
         """
         try:
             wait = self._act()
-        except Stopped:
+        except _GiveUpError:
             return 0.0
-        except (ChainError, StoreError, ForeignCommitment) as error:
+        except (WrongChain, NotACoordinator):
+            raise
+        except (ChainError, StoreError, ForeignCommitment, UpdateLost) as error:
             return self._trouble(error)
         self._failures = 0
         return wait
@@ -151,8 +161,19 @@ class Agent:
 
     def _has_reached(self, metric: str, wanted: float, head: Digest) -> bool:
         if self._head_metrics is None or self._head_metrics[0] != head:
-            self._head_metrics = head, self._trainer.evaluate(self._heads.parameters(head))
+            self._head_metrics = head, self._evaluate(head)
+            if metric not in self._head_metrics[1]:
+                known = ", ".join(sorted(self._head_metrics[1])) or "none"
+                log.warning("the head has no metric %s on this node's data; it has %s", metric, known)
         return self._head_metrics[1].get(metric, float("-inf")) >= wanted
+
+    def _evaluate(self, head: Digest) -> Metrics:
+        """The head's metrics on this node's held-out data; none where the data cannot be read."""
+        try:
+            return self._trainer.evaluate(self._heads.parameters(head))
+        except DataError as error:
+            log.error("the head cannot be evaluated: %s", error)
+            return {}
 
     def _trouble(self, error: SwarmChainError) -> float:
         self._failures += 1
@@ -185,7 +206,7 @@ class Agent:
                 self._contribution.stage(view)
             case Publish(round=round_number):
                 self._announce("publishing", round_number)
-                self._contribution.publish(round_number)
+                self._publish(round_number)
             case Merge():
                 return self._merge(view)
             case Send(call=call):
@@ -194,6 +215,13 @@ class Agent:
                 self._announce("waiting", view.round.round, note=why)
                 return self._pause(view, until)
         return 0.0
+
+    def _publish(self, round_number: RoundNumber) -> None:
+        try:
+            self._contribution.publish(round_number)
+        except UpdateLost:
+            self._lookout.sit_out(round_number)
+            raise
 
     def _adopt(self, result: Digest, view: ChainView) -> float:
         self._announce("adopting", view.round.round)
@@ -206,6 +234,7 @@ class Agent:
             training = self._contribution.train(action.base, action.round, self._watch_training(action))
         except (DataError, NotFinite) as error:
             return self._cannot_train(action.round, error)
+        self._lookout.training_succeeded()
         self._show(
             replace(
                 self._shown,
@@ -222,8 +251,8 @@ class Agent:
         """A node that never contributed ends with the error; later the night's run is worth more than one round."""
         if self._journal.last_samples() is None:
             raise error
-        log.error("sitting round %d out: %s", round_number, error)
-        self._lookout.sit_out(round_number)
+        log.error("contributing nothing for a while: %s", error)
+        self._lookout.training_failed()
         self._show(Activity(does="waiting", round=round_number, note=str(error), health=Health.TROUBLED))
         return self._policy.poll
 
@@ -235,7 +264,7 @@ class Agent:
         def on_progress(done: float) -> None:
             nonlocal shown, looked
             if self._is_stopping:
-                raise Stopped("the agent was told to end while it trained; it trains again when it is started")
+                raise _GiveUpError
             if done - shown >= 0.05:
                 shown = done
                 self._show(replace(self._shown, progress=done))
@@ -252,7 +281,7 @@ class Agent:
             log.warning("%s", error)
             return
         if head != base:
-            raise Stopped("the swarm moved on while this node trained")
+            raise _GiveUpError
 
     def _merge(self, view: ChainView) -> float:
         self._announce("merging", view.round.round)

@@ -12,7 +12,7 @@ from swarm_chain.core.documents import TaskDocument, UpdateDocument
 from swarm_chain.core.rounds import StagedUpdate
 from swarm_chain.core.spool import Spool
 from swarm_chain.core.unixfs import import_file
-from swarm_chain.errors import TooLarge
+from swarm_chain.errors import TooLarge, UpdateLost
 from swarm_chain.ports import Chain, Progress, Trainer, UpdateStore
 from swarm_chain.types import Address, ChainView, Digest, RoundNumber, Salt
 
@@ -90,11 +90,20 @@ class Contribution:
         self._journal.stage(JournalledUpdate(staged=staged, document=document, weights=training.weights))
 
     def publish(self, round_number: RoundNumber) -> None:
-        """Puts weights, then document, into the stores: from now on they can be read."""
+        """Puts weights, then document, into the stores: from now on they can be read.
+
+        Raises what a store does, and `UpdateLost` where the staged weights are not what was committed to.
+        """
         update = self._journal.update(round_number)
         if update is None:
             raise ValueError(f"nothing is staged for round {round_number}")
-        import_file(self._spool.path(update.weights), self._store.put)
+        path = self._spool.path(update.weights)
+        if not path.exists() or import_file(path).cid != update.weights:
+            raise UpdateLost(
+                f"the weights staged for round {round_number} are gone or changed ({path}); sitting the round out. "
+                "Look at this machine's disk"
+            )
+        import_file(path, self._store.put)
         self._store.put(document_cid(update.staged.digest), update.document)
         self._journal.record_published(round_number)
 

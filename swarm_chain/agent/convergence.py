@@ -12,7 +12,7 @@ from swarm_chain.core import documents
 from swarm_chain.core.cids import Cid, document_cid
 from swarm_chain.core.documents import Reason, ResultDocument, TaskDocument
 from swarm_chain.core.judge import Base, BuiltResult, Reveal, RoundFacts, build_result, judge_updates
-from swarm_chain.core.rounds import Candidate, choose_result
+from swarm_chain.core.rounds import FIRST_WORD, LAST_WORD, Candidate, choose_result
 from swarm_chain.core.spool import Spool
 from swarm_chain.core.unixfs import File, import_file
 from swarm_chain.errors import Malformed, StoreError
@@ -25,11 +25,15 @@ from swarm_chain.types import (
     Digest,
     Event,
     ResultAttested,
+    RoundClosed,
     UpdateCommitted,
     UpdateRevealed,
 )
 
 log = logging.getLogger(__name__)
+
+REORGANISED = 32
+"""Blocks by which a chain may go back and tell another story."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,13 +53,14 @@ class _Round:
     def __init__(self, facts: RoundFacts, base: Base) -> None:
         self.facts = facts
         self.base = base
-        self.missing = frozenset(reveal.node for reveal in facts.reveals)
-        self.built: dict[frozenset[Address], _Built] = {}
+        self.nodes = frozenset(reveal.node for reveal in facts.reveals)
+        self.missing = self.nodes
+        self.built: dict[Digest, _Built] = {}
         self.refused: set[Digest] = set()
         self.mine: _Built | None = None
 
-    def result(self, digest: Digest) -> _Built | None:
-        return next((one for one in self.built.values() if one.digest == digest), None)
+    def built_without(self, unavailable: frozenset[Address]) -> _Built | None:
+        return next((one for one in self.built.values() if one.unavailable == unavailable), None)
 
 
 class Convergence:
@@ -71,25 +76,27 @@ class Convergence:
         self._since: BlockNumber | None = None  # no later round has events before this block
 
     def advance(self, view: ChainView) -> Digest | None:
-        """The result to attest to now, published and served; None to leave things as they are."""
+        """The result to attest to now, published and served; None to leave things as they are.
+
+        Raises what stores do, where the base or what it was made from cannot be had.
+        """
         events = self._chain.events(from_block=self._since, round_number=view.round.round)
-        if not events:
+        if not _is_whole(events, view):
             return None  # An endpoint that lags behind the one that was looked at.
-        self._since = events[0].block_number
+        self._since = BlockNumber(max(events[0].block_number - REORGANISED, 0))
         round_ = self._enter(view, events)
-        self._fetch_missing(round_, _elapsed(view))
+        self._merge_own(round_, _elapsed(view))
         attestations = _attestations(events)
-        for digest in attestations:
-            self._reexecute(round_, digest)
+        if view.node.attested_round == view.round.round or _elapsed(view) >= LAST_WORD:
+            self._reexecute_one(round_, view, attestations)
         wanted = self._choose(round_, view, attestations)
         if wanted is not None:
-            self._publish(round_, wanted)
+            self._publish(round_.built[wanted])
         return wanted
 
     def _choose(self, round_: _Round, view: ChainView, attestations: Counter[Digest]) -> Digest | None:
-        built = {one.digest: one for one in round_.built.values()}
-        candidates = {digest: _candidate(one, attestations) for digest, one in built.items()}
-        allowed = {digest for digest, one in built.items() if _is_enough(one, view)}
+        candidates = {digest: _candidate(one, attestations) for digest, one in round_.built.items()}
+        allowed = {digest for digest, one in round_.built.items() if _is_enough(one.unavailable, view)}
         mine = round_.mine
         return choose_result(
             elapsed=_elapsed(view),
@@ -102,10 +109,11 @@ class Convergence:
     # ------------------------------------------------------------------------------------------------------ the facts
 
     def _enter(self, view: ChainView, events: Sequence[Event]) -> _Round:
-        """What is known of the running round, begun anew when it is another than before."""
-        if self._round is None or self._round.facts.round != view.round.round:
+        """What is known of the running round, begun anew when the chain tells another story than before."""
+        facts = self._facts(view, events)
+        if self._round is None or self._round.facts != facts:
             head = self._heads.head(view.round.base)
-            self._round = _Round(self._facts(view, events), Base(document=head.document, weights=head.weights))
+            self._round = _Round(facts, Base(document=head.document, weights=head.weights))
         return self._round
 
     def _facts(self, view: ChainView, events: Sequence[Event]) -> RoundFacts:
@@ -119,14 +127,14 @@ class Convergence:
 
     # -------------------------------------------------------------------------------------------------------- results
 
-    def _fetch_missing(self, round_: _Round, elapsed: float) -> None:
+    def _merge_own(self, round_: _Round, elapsed: float) -> None:
         """Builds this node's own result once all bytes are here, or when it is time to do without some."""
         if round_.mine is not None and not round_.mine.unavailable:
             return
         missing = self._missing(round_)
-        if missing and elapsed < 1 / 3:
+        if missing and elapsed < FIRST_WORD:
             return
-        round_.mine = round_.built.get(missing) or self._build(round_, missing)
+        round_.mine = round_.built_without(missing) or self._build(round_, missing)
 
     def _missing(self, round_: _Round) -> frozenset[Address]:
         """The nodes whose update could not be had so far, after each was tried again."""
@@ -135,22 +143,32 @@ class Convergence:
         round_.missing = frozenset(one.reveal.node for one in judged if one.reason is Reason.UNAVAILABLE)
         return round_.missing
 
-    def _reexecute(self, round_: _Round, digest: Digest) -> None:
-        """Computes a result that somebody attests to, if its document says how and the bytes can be had."""
-        if digest in round_.refused or round_.result(digest) is not None:
-            return
+    def _reexecute_one(self, round_: _Round, view: ChainView, attestations: Counter[Digest]) -> None:
+        """Computes the most attested result that was not looked at yet: one a look, whatever strangers attest to."""
+        for digest, _ in sorted(attestations.items(), key=lambda item: (-item[1], item[0])):
+            if digest not in round_.built and digest not in round_.refused and self._reexecute(round_, view, digest):
+                return
+
+    def _reexecute(self, round_: _Round, view: ChainView, digest: Digest) -> bool:
+        """Whether a result that somebody attests to was computed: its document says how, if the bytes can be had."""
         try:
             document = documents.read(self._store.get, digest, ResultDocument)
         except StoreError:
-            return  # It is asked for again at the next look.
+            return False  # It is asked for again at the next look.
         except Malformed as error:
-            self._refuse(round_, digest, str(error))
-            return
+            return self._refuse(round_, digest, str(error))
         without = frozenset(one.node for one in document.excluded if one.reason is Reason.UNAVAILABLE)
-        if without in round_.built:
-            self._refuse(round_, digest, f"it should have been {document_cid(round_.built[without].digest)}")
-        elif self._missing(round_) <= without:
-            self._build(round_, without)
+        known = round_.built_without(without)
+        if known is not None:
+            return self._refuse(round_, digest, f"it should have been {document_cid(known.digest)}")
+        if not without <= round_.nodes or not _is_enough(without, view):
+            return self._refuse(round_, digest, "it does without nodes that it must not leave out")
+        if not self._missing(round_) <= without:
+            return False
+        built = self._build(round_, without)
+        if built.unavailable == without and built.digest != digest:
+            self._refuse(round_, digest, f"it should have been {document_cid(built.digest)}")
+        return True
 
     def _build(self, round_: _Round, without: frozenset[Address]) -> _Built:
         result = build_result(
@@ -164,24 +182,28 @@ class Convergence:
         if result.document.included:
             self._spool.adopt(result.weights, File(cid=result.document.weights, size=result.document.bytes))
         built = _built(result)
-        round_.built[built.unavailable] = built
+        round_.built[built.digest] = built
         for one in result.judgements:
             if one.reason is not None:
                 node = one.reveal.node.hex()
                 log.warning("round %d leaves out 0x%s: %s (%s)", round_.facts.round, node, one.reason, one.detail)
         return built
 
-    def _refuse(self, round_: _Round, digest: Digest, why: str) -> None:
+    def _refuse(self, round_: _Round, digest: Digest, why: str) -> bool:
         round_.refused.add(digest)
         log.warning("round %d: the attested result %s is wrong: %s", round_.facts.round, document_cid(digest), why)
+        return False
 
-    def _publish(self, round_: _Round, digest: Digest) -> None:
-        """Serves the result; what it was made from is served since it was fetched."""
-        built = round_.result(digest)
-        if built is None:
-            raise ValueError("only a result that was computed here is published")
+    def _publish(self, built: _Built) -> None:
+        """Serves a result; what it was made from is served since it was fetched."""
         import_file(self._spool.path(built.weights), self._store.put)
-        self._store.put(document_cid(digest), built.document)
+        self._store.put(document_cid(built.digest), built.document)
+
+
+def _is_whole(events: Sequence[Event], view: ChainView) -> bool:
+    """Whether these are all reveals of the round: the contract counted as many, and closed it."""
+    reveals = sum(isinstance(event, UpdateRevealed) for event in events)
+    return reveals == view.round.reveals and any(isinstance(event, RoundClosed) for event in events)
 
 
 def reveals_in(events: Iterable[Event]) -> tuple[Reveal, ...]:
@@ -233,6 +255,6 @@ def _elapsed(view: ChainView) -> float:
     return (view.now - view.round.phase_started_at) / window
 
 
-def _is_enough(built: _Built, view: ChainView) -> bool:
+def _is_enough(unavailable: frozenset[Address], view: ChainView) -> bool:
     """Whether a result does without so few updates that it may be attested to."""
-    return view.round.reveals - len(built.unavailable) >= max(view.swarm.config.min_updates, view.round.quorum)
+    return view.round.reveals - len(unavailable) >= max(view.swarm.config.min_updates, view.round.quorum)

@@ -10,7 +10,9 @@ import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
+from typing import IO
 
 from swarm_chain.core.cids import Cid, parse_cid
 from swarm_chain.core.rounds import StagedUpdate
@@ -71,6 +73,7 @@ class Journal:
     def __init__(self, path: Path, *, chain_id: int, coordinator: Address, account: Address) -> None:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = _locked(path.with_name(path.name + ".lock"))
         try:
             self._db = sqlite3.connect(path, isolation_level=None, timeout=5)
             self._db.execute("PRAGMA journal_mode = WAL")
@@ -83,6 +86,7 @@ class Journal:
 
     def close(self) -> None:
         self._db.close()
+        self._lock.close()
 
     def _open(self, chain_id: int, coordinator: Address, account: Address) -> None:
         ours = (chain_id, coordinator, account)
@@ -149,10 +153,10 @@ class Journal:
     # ---------------------------------------------------------------------------------------------------------- updates
 
     def stage(self, update: JournalledUpdate) -> None:
-        """Keeps an update for its round. A round's update is never replaced: it may have been committed already."""
+        """Keeps an update for its round: the only one, until the chain shows a commitment to it."""
         one = update.staged
         self._db.execute(
-            "INSERT INTO updates (round, base, digest, document, weights, samples, salt, commitment) "
+            "INSERT OR REPLACE INTO updates (round, base, digest, document, weights, samples, salt, commitment) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 one.round,
@@ -196,6 +200,17 @@ class Journal:
             "SELECT hash, nonce, raw, function FROM transactions WHERE NOT is_settled ORDER BY nonce, rowid"
         )
         return [SignedTransaction(hash=row[0], nonce=row[1], raw=row[2], function=row[3]) for row in rows]
+
+
+def _locked(path: Path) -> IO[bytes]:
+    """A file that is locked as long as it is open, whatever ends this process."""
+    stream = path.open("ab")
+    try:
+        flock(stream, LOCK_EX | LOCK_NB)
+    except OSError as error:
+        stream.close()
+        raise JournalError(f"another agent of this node runs already ({path} is locked); stop it first") from error
+    return stream
 
 
 def _update_of(row: tuple[int, bytes, bytes, bytes, str, int, bytes, bytes, int]) -> JournalledUpdate:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from swarm_chain.agent.contribution import Contribution
 from swarm_chain.agent.heads import Heads
@@ -15,6 +15,9 @@ from swarm_chain.ports import Chain, Trainer
 from swarm_chain.types import Address, BlockNumber, ChainView, NodeRegistered, Phase, RoundNumber
 
 log = logging.getLogger(__name__)
+
+REST, LONGEST_REST = 60.0, 3600.0
+"""Seconds for which a node contributes nothing after a training that failed, and the most of them."""
 
 
 class Lookout:
@@ -41,6 +44,8 @@ class Lookout:
         self._policy = policy
         self._clock = clock
         self._sits_out: RoundNumber | None = None
+        self._failures = 0
+        self._rests_until = 0.0
         self._due: tuple[tuple[RoundNumber, Phase] | None, float] | None = None
         self._peers: dict[Address, None] = {}
         self._scanned: BlockNumber | None = None
@@ -49,6 +54,14 @@ class Lookout:
     def sit_out(self, round_number: RoundNumber) -> None:
         """Takes no part in a round any more."""
         self._sits_out = round_number
+
+    def training_failed(self) -> None:
+        """Contributes nothing for a while, longer with each failure in a row: so that no peer waits for this node."""
+        self._failures += 1
+        self._rests_until = self._clock() + min(REST * 2.0 ** (self._failures - 1), LONGEST_REST)
+
+    def training_succeeded(self) -> None:
+        self._failures = 0
 
     def sits_out(self, round_number: int) -> bool:
         return self._sits_out == round_number
@@ -71,20 +84,27 @@ class Lookout:
         )
 
     def _is_willing(self, view: ChainView) -> bool:
-        """Whether there is enough new data; never changed its mind on while an update of this round is under way."""
-        if self._journal.update(view.round.round) is not None and view.round.phase != Phase.IDLE:
+        """Whether this node has something to contribute: an update under way, or data that are new and in order."""
+        if view.round.phase != Phase.IDLE and self._journal.update(view.round.round) is not None:
             return True
-        last = self._journal.last_samples()
-        if self._policy.min_new_samples == 0 or last is None:
+        training, last = self._contribution.training(), self._journal.last_samples()
+        if training is not None and training.base == view.swarm.head:
             return True
+        if self._clock() < self._rests_until:
+            return False
+        if self._failures == 0 and (self._policy.min_new_samples == 0 or last is None):
+            return True
+        return self._has_samples(0 if last is None else last + self._policy.min_new_samples)
+
+    def _has_samples(self, wanted: int) -> bool:
         try:
-            return self._trainer.samples() >= last + self._policy.min_new_samples
+            return self._trainer.samples() >= wanted
         except DataError as error:
-            log.error("no new data to contribute: %s", error)
+            log.error("not contributing: %s", error)
             return False
 
     def _is_deep(self, view: ChainView) -> bool:
-        if self._policy.confirmations == 0:
+        if self._policy.confirmations == 0 or view.round.phase != Phase.REVEALING:
             return True
         deep = self._chain.look(depth=self._policy.confirmations).round
         return deep.round == view.round.round and deep.phase == view.round.phase
@@ -103,16 +123,19 @@ class Lookout:
             return ()
         seen = view.round.round, view.swarm.active_nodes
         if self._absent[0] != seen:
-            self._absent = seen, tuple(self._find_absent(view))
-        return self._absent[1]
+            self._absent = seen, self._find_absent(view)
+        # Somebody else may have suspended one meanwhile, and another node joined.
+        still = tuple(node for node in self._absent[1] if self._chain.node_info(node).is_absent)
+        self._absent = seen, still
+        return still
 
-    def _find_absent(self, view: ChainView) -> Sequence[Address]:
+    def _find_absent(self, view: ChainView) -> tuple[Address, ...]:
         for event in self._chain.events(from_block=self._scanned):
             if isinstance(event, NodeRegistered):
                 self._peers[event.node] = None
         self._peers.pop(self._account, None)
         self._scanned = view.block_number
-        return [node for node in self._peers if self._chain.node_info(node).is_absent]
+        return tuple(node for node in self._peers if self._chain.node_info(node).is_absent)
 
     def check_commitment(self, view: ChainView) -> None:
         """Raises `ForeignCommitment`, once a round, where the chain holds one that this node does not know."""

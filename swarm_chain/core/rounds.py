@@ -163,7 +163,7 @@ def _decide_idle(view: ChainView, own: Situation) -> Action:
 
 def _decide_training(view: ChainView, own: Situation) -> Action:
     if not view.node.is_expected_in(view.round.round):
-        return _decide_membership(view, own) or _sit(view, own, "not expected in this round")
+        return _sit(view, own, "not expected in this round")
     if view.node.committed_round == view.round.round:
         return _wait(view, "peers are training")
     if own.sits_out == view.round.round:
@@ -251,6 +251,12 @@ def _wait(view: ChainView, why: str) -> Wait:
 # ----------------------------------------------------------------------------------------------------------- converging
 
 
+FIRST_WORD = 1 / 3
+"""Share of the merge window after which a node attests with what it has."""
+LAST_WORD = 2 / 3
+"""Share of the merge window after which a node moves to the plurality."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Candidate:
     """A result of the running round that this node has computed itself."""
@@ -275,12 +281,12 @@ def choose_result(
     what the node attests to so far. `candidates` are the results that somebody attests to and this node re-executed.
     """
     seen = [candidate for candidate in candidates if candidate.attestations > 0]
-    if elapsed >= 2 / 3:
+    if elapsed >= LAST_WORD:
         return _changed(_plurality(seen) or mine, attested)
     if attested is not None:
         larger = [candidate for candidate in seen if candidate.included > attested.included]
         return max(larger, key=_most_included).result if larger else None
-    if mine is not None and (is_complete or elapsed >= 1 / 3):
+    if mine is not None and (is_complete or elapsed >= FIRST_WORD):
         return mine.result
     return None
 

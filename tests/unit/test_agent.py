@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from swarm_chain.adapters.memory import MemoryChain
+from swarm_chain.agent import convergence
 from swarm_chain.agent.activity import Health
 from swarm_chain.agent.policy import Policy
 from swarm_chain.core.cids import document_cid
-from swarm_chain.core.documents import Reason, UpdateDocument, read
+from swarm_chain.core.documents import Excluded, Reason, UpdateDocument, read
 from swarm_chain.errors import JournalError, NotFinite
 from swarm_chain.ports import OnSigned
 from swarm_chain.types import (
     AbortReason,
     Address,
+    Attest,
     Call,
+    Digest,
+    Event,
     NodeStatus,
     NodeSuspended,
     Phase,
@@ -23,10 +31,41 @@ from swarm_chain.types import (
     ResultAttested,
     RoundAborted,
     RoundNumber,
+    Suspend,
     SuspensionReason,
     UpdateRevealed,
 )
-from tests.swarm import CountingTrainer, Fault, Swarm
+from tests.swarm import ADMIN, CountingTrainer, Fault, Swarm
+
+UNAVAILABLE = Reason.UNAVAILABLE
+
+
+def reveals(swarm: Swarm) -> list[UpdateRevealed]:
+    return [event for event in swarm.chain.events() if isinstance(event, UpdateRevealed)]
+
+
+def attestations(swarm: Swarm) -> dict[Address, Digest]:
+    """What each node attests to, in the newest round that anybody attested in."""
+    events = [event for event in swarm.chain.events() if isinstance(event, ResultAttested)]
+    return {event.node: event.result for event in events if event.round == events[-1].round}
+
+
+def is_idle(swarm: Swarm) -> bool:
+    return swarm.chain.look().round.phase == Phase.IDLE
+
+
+def lag_once(chain: MemoryChain) -> None:
+    """Lets the next answer lack the last reveal and what followed it."""
+    events = chain.events
+
+    def lagging(**given: Any) -> Sequence[Event]:
+        del chain.events  # type: ignore[method-assign]
+        found = events(**given)
+        last = max(index for index, event in enumerate(found) if isinstance(event, UpdateRevealed))
+        return found[:last]
+
+    chain.events = lagging  # type: ignore[method-assign]
+
 
 EACH_ROUND = (1 + 10 + 100 + 1000) / 4
 """What the mean of four nodes' updates adds to the head."""
@@ -175,6 +214,7 @@ def test_journal__lost_after_the_commit__is_loud_and_sits_the_round_out(tmp_path
 
 def test_journal__of_another_node__is_refused(tmp_path: Path) -> None:
     swarm = Swarm(tmp_path)
+    swarm.nodes[0].journal.close()
     with pytest.raises(JournalError, match="give this node a journal of its own"):
         swarm.start(Address(b"\x99" * 20), CountingTrainer(1.0, 1), swarm.nodes[0].folder)
 
@@ -209,21 +249,52 @@ def test_faulty_update__everybody_leaves_it_out_for_the_same_reason(
     assert swarm.head_value() == 2 * EACH_ROUND
 
 
-def test_converging__one_node_cannot_fetch__moves_to_what_includes_more(tmp_path: Path) -> None:
+def test_converging__attested_with_something_missing__moves_to_what_includes_more(tmp_path: Path) -> None:
     swarm = Swarm(tmp_path)
-    blind = swarm.nodes[0]
+    first, second, third, silent = swarm.nodes
     swarm.run_until(lambda: swarm.chain.look().round.phase == Phase.MERGING)
-    hidden = document_cid(
-        next(
-            event.digest
-            for event in swarm.chain.events()
-            if isinstance(event, UpdateRevealed) and event.node == swarm.nodes[3].account
-        )
-    )
-    blind.store.hidden.add(hidden)
+    (missing,) = [one.digest for one in reveals(swarm) if one.node == silent.account]
+    first.store.hidden.add(document_cid(missing))
+    swarm.faults = {2: Fault.SILENT, 3: Fault.SILENT}
+    swarm.run_until(lambda: len(attestations(swarm)) == 2)
+    assert len(set(attestations(swarm).values())) == 2, "one did without the missing update"
+
+    first.store.hidden.clear()
+    swarm.run_until(lambda: len(set(attestations(swarm).values())) == 1)
+    third.agent.step()
+    assert len(swarm.head().included) == 4
+    assert attestations(swarm)[first.account] == attestations(swarm)[second.account]
+
+
+def test_converging__an_endpoint_lags_by_a_reveal__is_not_believed(tmp_path: Path) -> None:
+    swarm = Swarm(tmp_path)
+    swarm.run_until(lambda: swarm.chain.look().round.phase == Phase.MERGING)
+    for node in swarm.nodes[:2]:
+        lag_once(node.chain)
     swarm.run(rounds=1)
     assert len(swarm.head().included) == 4
-    assert swarm.head_value() == EACH_ROUND
+    assert len(set(attestations(swarm).values())) == 1
+
+
+def test_converging__a_stranger_is_said_to_be_unavailable__is_refused_without_merging(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    merges: list[object] = []
+    build = convergence.build_result
+    monkeypatch.setattr(convergence, "build_result", lambda **given: merges.append(given) or build(**given))
+    swarm = Swarm(tmp_path)
+    liar = swarm.nodes[3]
+    swarm.run_until(lambda: swarm.chain.look().round.phase == Phase.MERGING)
+    stranger = Excluded(node=Address(b"\x77" * 20), update=document_cid(reveals(swarm)[0].digest), reason=UNAVAILABLE)
+    lie = replace(
+        swarm.head(), round=RoundNumber(1), chain=1, contract=ADMIN, base=swarm.head().cid(), excluded=(stranger,)
+    )
+    swarm.shared.put(lie.cid(), lie.encode())
+    liar.chain.send(Attest(round=RoundNumber(1), result=lie.digest()))
+    swarm.faults = {1: Fault.SILENT, 2: Fault.SILENT, 3: Fault.SILENT}
+    for _ in range(20):
+        swarm.nodes[0].agent.step()
+    assert len(merges) == 1
 
 
 def test_converging__an_update_nobody_else_can_fetch__is_left_out_as_unavailable(tmp_path: Path) -> None:
@@ -253,10 +324,85 @@ def test_converging__too_little_can_be_fetched__nobody_attests_and_the_round_abo
     assert not [event for event in events if isinstance(event, ResultAttested)]
 
 
+def test_min_new_samples__a_round_aborted__what_was_trained_is_submitted_again(tmp_path: Path) -> None:
+    patient = Policy(min_new_samples=5, spread=0.0)
+    swarm = Swarm(tmp_path, policies=dict.fromkeys(range(4), patient), faults={2: Fault.SILENT, 3: Fault.SILENT})
+    swarm.run_until(lambda: any(isinstance(event, RoundAborted) for event in swarm.chain.events()))
+    swarm.faults.clear()
+    swarm.run(rounds=1)
+    assert len(swarm.head().included) == 4
+
+
+def test_data__broken_for_a_while__suspends_the_node_so_that_nobody_waits(tmp_path: Path) -> None:
+    swarm = Swarm(tmp_path)
+    swarm.run(rounds=1)
+    broken = swarm.nodes[0]
+    broken.trainer.broken = True
+    swarm.run(rounds=2)
+    assert swarm.chain.node_info(broken.account).status == NodeStatus.SUSPENDED
+    before = swarm.chain.look().now
+    swarm.run(rounds=4)
+    assert swarm.chain.look().now - before < 30
+    broken.trainer.broken = False
+    swarm.chain.advance(60)
+    swarm.run(rounds=6)
+    assert broken.account in {entry.node for entry in swarm.head().included}
+
+
+def test_absent_node__somebody_else_suspended_it__does_not_stop_the_next_round(tmp_path: Path) -> None:
+    swarm = Swarm(tmp_path, faults={3: Fault.SILENT})
+    silent = swarm.nodes[3]
+    swarm.run_until(lambda: swarm.chain.node_info(silent.account).is_absent and is_idle(swarm))
+    for node in swarm.nodes[:3]:
+        node.agent._lookout.situation(node.chain.look())
+    swarm.chain.as_account(ADMIN).send(Suspend(node=silent.account))
+    swarm.nodes.append(swarm.join(4))
+    finalized = swarm.chain.look().swarm.finalized_rounds
+    swarm.run(rounds=finalized + 1)
+
+
+@pytest.mark.parametrize("damage", ["gone", "changed"])
+def test_publish__staged_weights_lost__sits_out_loudly_and_publishes_nothing(tmp_path: Path, damage: str) -> None:
+    swarm = Swarm(tmp_path)
+    node = swarm.nodes[0]
+    swarm.run_until(lambda: swarm.chain.look().round.phase == Phase.REVEALING)
+    staged = node.journal.update(RoundNumber(1))
+    assert staged is not None
+    path = node.folder / "spool" / str(staged.weights)
+    data = path.read_bytes()
+    path.unlink() if damage == "gone" else path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    swarm.run(rounds=1)
+    assert node.store.written == []
+    assert any(
+        activity.health is Health.TROUBLED and "gone or changed" in activity.note for activity in node.activities
+    )
+    swarm.run(rounds=2)
+    assert len(swarm.head().included) == 4
+
+
+def test_journal__used_by_a_running_agent__is_refused(tmp_path: Path) -> None:
+    swarm = Swarm(tmp_path)
+    with pytest.raises(JournalError, match="runs already"):
+        swarm.start(swarm.nodes[0].account, CountingTrainer(1.0, 1), swarm.nodes[0].folder)
+
+
+def test_journal__round_opened_again_on_another_base__stages_anew(tmp_path: Path) -> None:
+    swarm = Swarm(tmp_path)
+    journal = swarm.nodes[0].journal
+    swarm.run_until(lambda: journal.update(RoundNumber(1)) is not None)
+    update = journal.update(RoundNumber(1))
+    assert update is not None
+    journal.stage(replace(update, staged=replace(update.staged, base=Digest(b"\x01" * 32))))
+    again = journal.update(RoundNumber(1))
+    assert again is not None
+    assert again.staged.base == b"\x01" * 32
+
+
 def test_run__rounds_reached__suspends_its_node_and_returns(tmp_path: Path) -> None:
     swarm = Swarm(tmp_path)
     swarm.run(rounds=1)
-    node = swarm.start(swarm.nodes[0].account, CountingTrainer(1.0, 1), tmp_path / "0", Policy(rounds=1))
+    swarm.policies[0] = Policy(rounds=1)
+    node = swarm.restart(swarm.nodes[0])
     node.agent.run()
     assert swarm.chain.node_info(node.account).status == NodeStatus.SUSPENDED
     assert node.activities[-1].does == "stopped"
@@ -267,11 +413,35 @@ def test_run__metric_of_the_head_reached__returns(tmp_path: Path) -> None:
     swarm.run(rounds=1)
     wanted = 7 * EACH_ROUND
     for until, is_reached in ((("sum", wanted + 1), False), (("sum", wanted), True)):
-        node = swarm.start(swarm.nodes[0].account, CountingTrainer(1.0, 1), tmp_path / "0", Policy(until=until))
+        swarm.policies[0] = Policy(until=until)
+        node = swarm.restart(swarm.nodes[0])
         node.agent.step()
         node.agent.step()
         assert node.agent._is_stopping is is_reached
-        node.journal.close()
+
+
+def test_run__head_cannot_be_evaluated__goes_on_and_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    swarm = Swarm(tmp_path)
+    swarm.run(rounds=1)
+    swarm.policies[0] = Policy(until=("sum", 1.0), spread=0.0)
+    swarm.nodes[0].trainer.broken = True
+    node = swarm.restart(swarm.nodes[0])
+    for _ in range(3):
+        node.agent.step()
+    assert not node.agent._is_stopping
+    assert "the head cannot be evaluated" in caplog.text
+
+
+def test_run__interrupted__ends_at_once_without_a_transaction(tmp_path: Path) -> None:
+    def interrupt(_: float) -> None:
+        raise KeyboardInterrupt
+
+    swarm = Swarm(tmp_path)
+    agent = swarm.nodes[0].agent
+    agent._sleep = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        agent.run()
+    assert swarm.chain.node_info(agent.account).status == NodeStatus.ACTIVE
 
 
 def test_min_new_samples__none_came__sits_out_until_they_come(tmp_path: Path) -> None:

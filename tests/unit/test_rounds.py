@@ -225,6 +225,11 @@ def test_training__suspended__resumes_for_the_next_round() -> None:
     assert decide(outside, own()) == Send(call=Resume())
 
 
+def test_training__suspended_without_the_head__gets_it_before_it_resumes() -> None:
+    outside = view(Phase.TRAINING, status=NodeStatus.SUSPENDED, active_until=RoundNumber(6))
+    assert decide(outside, own(adopted=None)) == Adopt(result=HEAD)
+
+
 def test_training__sits_out__does_not_train() -> None:
     assert isinstance(decide(view(Phase.TRAINING), own(sits_out=ROUND, trained_on=None)), Wait)
 
