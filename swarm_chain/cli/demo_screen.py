@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from swarm_chain.cli.output import printable, say, span, table
+from swarm_chain.cli.output import printable, say, span
 from swarm_chain.types import Phase, RoundNumber
 
 if TYPE_CHECKING:
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from swarm_chain.demo import AgentState, DemoSettings, Scene, Screen
 
 _BAR = 12
+# Wide enough for what usually stands there, so that columns keep their places.
+_COLUMNS = (("node", 8), ("this round", 27), ("samples", 7), ("local accuracy", 14), ("does", 30))
 
 
 @contextmanager
@@ -74,8 +76,7 @@ class LineScreen:
 
 
 def _ended_line(number: RoundNumber, scene: Scene) -> str:
-    metrics = [agent.activity.local_metrics.get("accuracy") for agent in scene.agents if agent.activity]
-    known = [value for value in metrics if value is not None]
+    known = [agent.local_metrics["accuracy"] for agent in scene.agents if "accuracy" in agent.local_metrics]
     local = f", local accuracies {min(known):.3f} to {max(known):.3f}" if known else ""
     return f"round {number} ended after {scene.seconds[number]:.1f} s, {_progress(scene)}{local}"
 
@@ -89,11 +90,16 @@ def _progress(scene: Scene) -> str:
 
 def render(scene: Scene) -> RenderableType:
     """The swarm and its round in two lines, then a line a node."""
+    from rich import box
     from rich.console import Group
+    from rich.table import Table
     from rich.text import Text
 
-    rows = [_agent_row(agent) for agent in scene.agents]
-    nodes = table("node", "this round", "does", "", "samples", "local accuracy", rows=rows)
+    nodes = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading, width in _COLUMNS:
+        nodes.add_column(heading, min_width=width, no_wrap=True)
+    for agent in scene.agents:
+        nodes.add_row(*(Text(printable(cell)) for cell in _agent_row(agent)))
     return Group(Text(describe_round(scene), style="bold"), Text(describe_waiting(scene), style="dim"), nodes)
 
 
@@ -124,16 +130,13 @@ def describe_waiting(scene: Scene) -> str:
 
 
 def _agent_row(agent: AgentState) -> Sequence[str]:
-    activity = agent.activity
-    samples = f"{activity.samples:,}" if activity and activity.samples is not None else "-"
-    accuracy = activity.local_metrics.get("accuracy") if activity else None
+    accuracy = agent.local_metrics.get("accuracy")
     return (
         agent.name,
-        " ".join(agent.done) or "-",
-        _does(agent),
-        _bar(agent),
-        samples,
+        _bar(agent) or " ".join(agent.done) or "-",
+        "-" if agent.samples is None else f"{agent.samples:,}",
         "-" if accuracy is None else f"{accuracy:.3f}",
+        _does(agent),
     )
 
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from swarm_chain.agent.activity import Activity
-from swarm_chain.types import Address, ChainView, RoundNumber
+from swarm_chain.types import Address, ChainView, Metrics, RoundNumber
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AgentState:
     """One node's agent. `activity` is its last word, None before the first. `done` is what its node did this round.
 
-    `exit_status` is None while its process lives.
+    `exit_status` is None while its process lives. `samples` and `local_metrics` are those of its newest training.
     """
 
     name: str
@@ -22,6 +22,8 @@ class AgentState:
     activity: Activity | None
     exit_status: int | None
     done: tuple[str, ...]
+    samples: int | None = None
+    local_metrics: Metrics = field(default_factory=dict)
 
     @property
     def is_gone(self) -> bool:

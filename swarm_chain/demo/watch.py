@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
+from swarm_chain.agent.activity import Activity
 from swarm_chain.demo.agents import AgentProcess
 from swarm_chain.demo.scene import AgentState, Scene
 from swarm_chain.node_status import read_node_status
@@ -51,6 +52,7 @@ class Watcher:
         self._active: set[Address] = set()
         self._expected: frozenset[Address] = frozenset()
         self._done: dict[Address, set[str]] = {}
+        self._trained: dict[Address, Activity] = {}
         self._opened_at: dict[RoundNumber, float] = {}
         self.seconds: dict[RoundNumber, float] = {}
         self.events: list[Event] = []
@@ -90,12 +92,17 @@ class Watcher:
     def _state(self, agent: AgentProcess) -> AgentState:
         found = read_node_status(agent.member.folder)
         account = agent.member.account
+        if found is not None and found.activity.samples is not None:
+            self._trained[account] = found.activity
+        trained = self._trained.get(account)
         return AgentState(
             name=agent.member.name,
             account=account,
             activity=found.activity if found else None,
             exit_status=agent.exit_status,
             done=tuple(word for word in _ACTS.values() if word in self._done.get(account, ())),
+            samples=trained.samples if trained else None,
+            local_metrics=trained.local_metrics if trained else {},
         )
 
     def _act(self, view: ChainView) -> str:

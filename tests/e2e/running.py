@@ -116,3 +116,16 @@ def processes_of(folder: Path) -> list[str]:
         if str(folder) in line:
             found.append(line)
     return found
+
+
+def children_named(parent: int, name: str) -> list[int]:
+    """The processes with that name that a process started."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            words = path.read_text().replace("(", "").replace(")", "").split()
+        except OSError:
+            continue
+        if words[1] == name and int(words[3]) == parent:
+            found.append(int(words[0]))
+    return found

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,8 +17,9 @@ from swarm_chain.core.cids import parse_cid
 from swarm_chain.core.weights import decode
 from swarm_chain.schemas import load_schema
 from tests.command_line import CommandLine
-from tests.e2e.running import Demo, processes_of
+from tests.e2e.running import Demo, children_named, processes_of
 
+pytestmark = pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks at processes in /proc")
 SMALL = ("--nodes", "3", "--rounds", "2", "--seed", "7")
 
 
@@ -138,7 +139,6 @@ def test_demo__kept__what_it_says_to_type_next_works(direct: Demo, tmp_path: Pat
     assert "2 rounds finalised" in CommandLine(folder=tmp_path).must(*command[1:]).out
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
 def test_demo__interrupted__stops_and_removes_everything(tmp_path: Path) -> None:
     demo = Demo(tmp_path, *SMALL)
     try:
@@ -151,6 +151,23 @@ def test_demo__interrupted__stops_and_removes_everything(tmp_path: Path) -> None
     assert list(demo.temporary.glob("swarm-chain*")) == []
     assert processes_of(demo.temporary) == []
     assert "Traceback" not in demo.said
+
+
+def test_demo__the_chain_dies__ends_with_a_line_that_names_the_logs(tmp_path: Path) -> None:
+    demo = Demo(tmp_path, *SMALL)
+    try:
+        demo.wait_until(lambda: "starting 3 agents" in demo.said)
+        (chain,) = children_named(demo.process.pid, "anvil")
+        os.kill(chain, signal.SIGKILL)
+        assert demo.wait(60) == 1
+    finally:
+        demo.end()
+    last = demo.said.splitlines()[-1]
+    assert last.startswith("error: ")
+    (folder,) = demo.temporary.glob("swarm-chain-demo-*")
+    assert f"logs are in {folder}" in last
+    assert (folder / "devnet" / "anvil.log").exists()
+    assert processes_of(demo.temporary) == []
 
 
 @pytest.mark.deep

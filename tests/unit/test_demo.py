@@ -223,6 +223,8 @@ def test_look__what_agents_say__is_shown(stage: Stage) -> None:
     stage.write_status(1, Activity(does="training", round=1, progress=0.5, samples=40))
     agents = stage.watcher.look().agents
     assert [agent.activity and agent.activity.does for agent in agents] == [None, "training", None]
+    stage.write_status(1, Activity(does="merging", round=1))
+    assert [agent.samples for agent in stage.watcher.look().agents] == [None, 40, None]
     assert [agent.is_gone for agent in agents] == [False, False, False]
 
 
