@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from typing import TypeAlias, TypeVar
@@ -17,6 +18,22 @@ _UINT64 = 1 << 64
 _MAX_NAME = 256
 _MAX_TEXT = 4096
 _MAX_ENTRIES = 1024
+# What is shown to people must not be able to move their cursor or turn their line around. Written down as numbers,
+# since every node must find the same: Python's own tables of what is printable grow with each version of Unicode.
+_NAME = re.compile(r"[ -~]+")
+_FORBIDDEN = (
+    (0x0000, 0x001F),  # controls
+    (0x007F, 0x009F),  # delete, and more controls
+    (0x061C, 0x061C),  # Arabic letter mark
+    (0x200B, 0x200F),  # zero-width characters, direction marks
+    (0x2028, 0x202E),  # separators of lines and paragraphs, embeddings and overrides
+    (0x2060, 0x206F),  # invisible operators, isolates
+    (0xD800, 0xDFFF),  # surrogates
+    (0xFEFF, 0xFEFF),  # byte order mark
+    (0xFFF9, 0xFFFB),  # interlinear annotations
+    (0xE0000, 0xE007F),  # tags
+)
+_FORBIDDEN_IN_TEXT = re.compile("[" + "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in _FORBIDDEN) + "]")
 
 
 def names_of(kind: type) -> tuple[str, ...]:
@@ -65,7 +82,7 @@ class Fields:
     def name(self, key: str) -> str:
         value = self._value[key]
         if not _is_name(value):
-            raise self.error(f"{key} is no printable text of 1 to {_MAX_NAME} characters")
+            raise self.error(f"{key} is no printable ASCII of 1 to {_MAX_NAME} characters")
         return str(value)
 
     def exactly(self, key: str, expected: str) -> str:
@@ -87,7 +104,7 @@ class Fields:
 
     def scalars(self, key: str) -> Mapping[str, Scalar]:
         value = self._named(key)
-        if not all(isinstance(item, bool | int | float) or _is_text(item) for item in value.values()):
+        if not all(isinstance(item, bool | int | float) or is_text(item) for item in value.values()):
             raise self.error(f"{key} holds more than numbers, booleans and printable text")
         return value
 
@@ -102,7 +119,7 @@ class Fields:
     def _named(self, key: str) -> dict[str, Scalar]:
         value = self._value[key]
         if not isinstance(value, Mapping) or len(value) > _MAX_ENTRIES or not all(map(_is_name, value)):
-            raise self.error(f"{key} is no map of at most {_MAX_ENTRIES} printable names")
+            raise self.error(f"{key} is no map of at most {_MAX_ENTRIES} names in printable ASCII")
         return dict(value)
 
     def nested(self, key: str, kind: type) -> Fields:
@@ -123,9 +140,9 @@ def _is_int(value: object) -> bool:
 
 
 def _is_name(value: object) -> bool:
-    # What is shown to people must not be able to move their cursor.
-    return isinstance(value, str) and 0 < len(value) <= _MAX_NAME and value.isprintable()
+    return isinstance(value, str) and len(value) <= _MAX_NAME and _NAME.fullmatch(value) is not None
 
 
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and len(value) <= _MAX_TEXT and value.isprintable()
+def is_text(value: object) -> bool:
+    """Whether this is text of at most 4096 characters, none of which moves a cursor or hides: see `_FORBIDDEN`."""
+    return isinstance(value, str) and len(value) <= _MAX_TEXT and _FORBIDDEN_IN_TEXT.search(value) is None

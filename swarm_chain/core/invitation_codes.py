@@ -16,6 +16,7 @@ from hashlib import sha256
 from typing import Final
 
 from swarm_chain.core import dagcbor
+from swarm_chain.core.fields import is_text
 from swarm_chain.core.invitations import invitation_digest, signer_of
 from swarm_chain.errors import (
     InvitationExpiredOffline,
@@ -42,7 +43,7 @@ MAX_SIGNATURE: Final = 2048
 _LENGTH_BYTES: Final = 4
 _CHECK_BYTES: Final = 4
 _NO_END: Final = {1, 3, 6}
-_ANY_PREFIX = re.compile(r"swarm(\d+)_", re.IGNORECASE)
+_ANY_PREFIX = re.compile(r"swarm([0-9]+)_", re.IGNORECASE | re.ASCII)
 _KEYS: Final = frozenset({"account", "block", "chain", "contract", "expiry", "registrar", "rpc", "signature", "stores"})
 
 
@@ -225,7 +226,7 @@ def _check_values(code: InvitationCode) -> None:
 
 
 def _is_plain(text: str) -> bool:
-    return bool(text) and text.isprintable() and len(text.encode()) <= MAX_TEXT
+    return bool(text) and is_text(text) and len(text.encode()) <= MAX_TEXT
 
 
 def _unusable(what: str) -> InvitationGarbled:

@@ -60,7 +60,8 @@ TASK = TaskDocument(
 )
 LINKED_TASK = dataclasses.replace(
     TASK,
-    name="Größen 数字",
+    name=" ~",
+    training={"name": "Größen 数字 \U0001fae8"},
     source=cid_of(b"source", Codec.RAW),
     merge=MergeSettings(
         rule="trimmed_mean",
@@ -134,6 +135,13 @@ def test_genesis__weights_of_an_earlier_swarm__links_to_its_result() -> None:
 
 
 # ------------------------------------------------------------------------------------------------------ what is refused
+
+
+@pytest.mark.parametrize("name", VECTORS["refused"])
+def test_decode__bytes_that_another_program_wrote_and_no_document_is__raises_malformed(name: str) -> None:
+    with pytest.raises(MalformedDocument):
+        decode(bytes.fromhex(VECTORS["refused"][name]))
+
 
 _Change = Callable[[dict[str, Any]], object]
 
@@ -226,6 +234,45 @@ def test_decode__one_field_wrong__raises_malformed(name: str, change: _Change) -
     data = dagcbor.encode(value)
     with pytest.raises(MalformedDocument):
         type(ALL[name]).decode(data)
+
+
+# Ranges are written down here a second time, from the reference: a mistake in one shows.
+TEXT_CANNOT_HOLD = [
+    *range(0x20),
+    *range(0x7F, 0xA0),
+    0x61C,
+    *range(0x200B, 0x2010),
+    *range(0x2028, 0x202F),
+    *range(0x2060, 0x2070),
+    0xFEFF,
+    *range(0xFFF9, 0xFFFC),
+    *range(0xE0000, 0xE0080),
+]
+
+
+def _takes(**changes: Any) -> bool:
+    try:
+        dataclasses.replace(TASK, **changes).encode()
+    except MalformedDocument:
+        return False
+    return True
+
+
+def test_encode__every_code_point_in_a_text__only_the_listed_ones_are_refused() -> None:
+    known = set(TEXT_CANNOT_HOLD) | set(range(0xD800, 0xE000))
+    allowed = "".join(chr(point) for point in range(0x110000) if point not in known)
+    blocks = {f"block {start}": allowed[start : start + 4096] for start in range(0, len(allowed), 4096)}
+    # In parts, since a document is at most 1 MiB.
+    for start in range(0, len(blocks), 50):
+        assert _takes(training=dict(list(blocks.items())[start : start + 50]))
+    assert [point for point in sorted(known) if _takes(training={"text": f"a{chr(point)}"})] == []
+
+
+def test_encode__every_character_in_a_name__only_printable_ascii_is_taken() -> None:
+    points = [*range(0x400), 0x2028, 0xD800, 0xFF21, 0x1FAE8]
+    assert [point for point in points if _takes(name=f"a{chr(point)}")] == list(range(0x20, 0x7F))
+    assert [point for point in points if _takes(training={f"a{chr(point)}": 1})] == list(range(0x20, 0x7F))
+    assert not _takes(name="a\n")
 
 
 @pytest.mark.parametrize(

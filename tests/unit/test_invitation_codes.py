@@ -142,6 +142,17 @@ def test_encode__what_no_code_may_hold__raises_invitation_garbled(change: dict[s
         encode_invitation(replace(invited(), **change))  # type: ignore[arg-type]
 
 
+def test_decode__a_character_of_a_newer_unicode__reads_it_whatever_python_knows() -> None:
+    code = replace(invited(), stores=("local:/srv/\U0001fae8",))
+    assert decode_invitation(encode_invitation(code)) == code
+
+
+def test_decode__digits_and_letters_beyond_ascii__are_no_prefix() -> None:
+    for prefix in ("swarm\u0662_", "\u017fwarm2_"):
+        with pytest.raises(InvitationGarbled, match="starts with"):
+            decode_invitation(CODE.replace("swarm1_", prefix))
+
+
 def test_check__right_account_in_time__passes() -> None:
     check_invitation(decode_invitation(CODE), account=NODE.address, now=Timestamp(EXPIRY - 1))
 

@@ -38,7 +38,9 @@ const task = {
 
 const linkedTask = {
   ...task,
-  name: 'Größen 数字',
+  name: ' ~',
+  // U+1FAE8 came with Unicode 15: a program whose tables are older knows nothing of it.
+  training: { name: 'Größen 数字 \u{1FAE8}' },
   source: await link(RAW, 'source'),
   merge: {
     rule: 'trimmed_mean',
@@ -98,6 +100,15 @@ const result = {
   rule: { name: 'trimmed_mean', parameters: { f: 1 } }
 }
 
+// Names are printable ASCII, whatever is printable besides.
+const refused = {
+  metricOfNewUnicode: { ...update, local_metrics: { '\u{1FAE8}': 0.5 } },
+  metricOfOldUnicode: { ...update, base_metrics: { präzision: 0.5 } },
+  taskNameBeyondAscii: { ...task, name: 'Größen' },
+  keyBeyondAscii: { ...task, training: { größe: 1 } },
+  textThatTurnsTheLine: { ...task, training: { optimiser: 'sgd\u202e' } }
+}
+
 const integers = [0, 23, 24, 255, 256, 65535, 65536, 4294967295, 4294967296n, 9007199254740991n, 18446744073709551615n]
 
 const values = {
@@ -112,9 +123,12 @@ const values = {
 
 const hex = (bytes) => Buffer.from(bytes).toString('hex')
 const documents = { task, linkedTask, update, genesis, result }
-const answers = { made_with: '@ipld/dag-cbor', documents: {}, values: {} }
+const answers = { made_with: '@ipld/dag-cbor', documents: {}, refused: {}, values: {} }
 for (const [name, document] of Object.entries(documents)) {
   answers.documents[name] = { cid: String(await named(document)), hex: hex(dagCbor.encode(document)) }
+}
+for (const [name, document] of Object.entries(refused)) {
+  answers.refused[name] = hex(dagCbor.encode(document))
 }
 for (const [name, value] of Object.entries(values)) {
   answers.values[name] = hex(dagCbor.encode(value))
