@@ -17,7 +17,7 @@ from swarm_chain.agent.convergence import Convergence
 from swarm_chain.agent.heads import Heads
 from swarm_chain.agent.journal import Journal
 from swarm_chain.agent.policy import Policy
-from swarm_chain.config import DEVELOPMENT_CHAINS, NodeConfig
+from swarm_chain.config import NodeConfig, is_development
 from swarm_chain.core import documents
 from swarm_chain.core.documents import TaskDocument
 from swarm_chain.core.spool import Spool
@@ -47,7 +47,7 @@ def build_agent(config: NodeConfig, *, password: str, policy: Policy, on_activit
         raise TaskMismatch(
             f"this node is configured for task {config.task}, and the swarm's is {task.name}; join again"
         )
-    poll, spread = DEVELOPMENT_PACE if config.chain_id in DEVELOPMENT_CHAINS else PACE
+    poll, spread = DEVELOPMENT_PACE if is_development(config.chain_id, config.rpc_urls) else PACE
     return wire_agent(
         task=task,
         chain=chain,

@@ -43,6 +43,7 @@ class Deployer:
     ) -> None:
         """`chain_id` is the expected one. Raises `ConfigurationError` for an unusable URL; asks nothing yet."""
         self.sender = sender
+        self.urls = tuple(urls)
         self._endpoints = Endpoints(list(urls), chain_id=chain_id, timeout=timeout)
         self._abi = coordinator_abi()
         self._patience = patience or Patience()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from swarm_chain import config
 from swarm_chain.accounts import Signer
 from swarm_chain.adapters.web3_chain import Web3Chain
 from swarm_chain.config import NodeConfig, load_node_config, save_node_config
@@ -115,7 +114,6 @@ def configure(code: InvitationCode, choice: Choice, task: TaskDocument, data: st
         min_new_samples=0,
         journal=choice.folder / JOURNAL,
         stores=choice.stores,
-        allow_private_addresses=config.may_use_private_addresses(code.chain_id, choice.rpc_urls),
     )
     save_node_config(made, choice.config_file)
     return made

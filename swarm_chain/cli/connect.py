@@ -62,7 +62,7 @@ def _target(chain_id: int, rpc_urls: tuple[str, ...], network: Network | None) -
         chain_id=chain_id,
         rpc_urls=rpc_urls,
         network=network.name if network else None,
-        confirmations=network.confirmations if network else default_confirmations(chain_id),
+        confirmations=network.confirmations if network else default_confirmations(chain_id, rpc_urls),
     )
 
 

@@ -102,7 +102,7 @@ def _choice(
     from swarm_chain.joining import Choice
 
     network = config.find_network(place.network) if place.network else None
-    usual = network.confirmations if network else config.default_confirmations(invited.chain_id)
+    usual = network.confirmations if network else config.default_confirmations(invited.chain_id, invited.rpc_urls)
     return Choice(
         folder=nodes_folder() / _checked(name),
         keystore=keystore.path.absolute(),

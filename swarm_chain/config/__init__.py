@@ -5,9 +5,9 @@ from swarm_chain.config.chains import (
     Network,
     default_confirmations,
     find_network,
+    is_development,
     is_private_endpoint,
     load_networks,
-    may_use_private_addresses,
 )
 from swarm_chain.config.devnet import DevnetSettings, load_devnet_settings
 from swarm_chain.config.node import NodeConfig, load_node_config, save_node_config
@@ -29,11 +29,11 @@ __all__ = [
     "default_confirmations",
     "find_network",
     "home",
+    "is_development",
     "is_private_endpoint",
     "load_devnet_settings",
     "load_networks",
     "load_node_config",
-    "may_use_private_addresses",
     "password_from_environment",
     "save_node_config",
     "settings_file",

@@ -33,9 +33,9 @@ class Network:
     confirmations: int
 
 
-def default_confirmations(chain_id: int) -> int:
+def default_confirmations(chain_id: int, rpc_urls: Iterable[str]) -> int:
     """0 on a development chain, where mining on demand adds no depth; 3 elsewhere."""
-    return 0 if chain_id in DEVELOPMENT_CHAINS else CONFIRMATIONS
+    return 0 if is_development(chain_id, rpc_urls) else CONFIRMATIONS
 
 
 def load_networks(path: Path | None = None) -> Mapping[str, Network]:
@@ -64,8 +64,8 @@ def find_network(name: str, path: Path | None = None) -> Network:
     return networks[name]
 
 
-def may_use_private_addresses(chain_id: int, rpc_urls: Iterable[str]) -> bool:
-    """Whether an agent may fetch from private addresses unless told: on a development chain reached on such a one."""
+def is_development(chain_id: int, rpc_urls: Iterable[str]) -> bool:
+    """Whether a chain is for trying things: by its id, and reached on this machine or a private network."""
     return chain_id in DEVELOPMENT_CHAINS and any(is_private_endpoint(url) for url in rpc_urls)
 
 
@@ -96,11 +96,13 @@ def _host(url: str) -> str:
 
 def _network(name: str, table: Table) -> Network:
     chain_id = table.integer("chain_id", least=1, most=MAX_CHAIN_ID)
+    rpc_urls = check_endpoints(table, "rpc_urls", table.texts("rpc_urls", least=1))
+    usual = default_confirmations(chain_id, rpc_urls)
     network = Network(
         name=name,
         chain_id=chain_id,
-        rpc_urls=check_endpoints(table, "rpc_urls", table.texts("rpc_urls", least=1)),
-        confirmations=table.integer("confirmations", least=0, most=1000, default=default_confirmations(chain_id)),
+        rpc_urls=rpc_urls,
+        confirmations=table.integer("confirmations", least=0, most=1000, default=usual),
     )
     table.finish()
     return network

@@ -12,7 +12,6 @@ from swarm_chain.config.chains import (
     MAX_CHAIN_ID,
     check_endpoints,
     default_confirmations,
-    may_use_private_addresses,
 )
 from swarm_chain.config.tables import Table
 from swarm_chain.errors import ConfigurationError
@@ -43,7 +42,6 @@ class NodeConfig:
     min_new_samples: int
     journal: Path
     stores: tuple[str, ...]
-    allow_private_addresses: bool
 
 
 def load_node_config(path: Path) -> NodeConfig:
@@ -61,7 +59,9 @@ def load_node_config(path: Path) -> NodeConfig:
         rpc_urls=rpc_urls,
         contract=_address(chain, "contract"),
         deployment_block=BlockNumber(chain.integer("deployment_block", least=0, most=2**63)),
-        confirmations=chain.integer("confirmations", least=0, most=1000, default=default_confirmations(chain_id)),
+        confirmations=chain.integer(
+            "confirmations", least=0, most=1000, default=default_confirmations(chain_id, rpc_urls)
+        ),
         account=_address(account, "address"),
         keystore=folder / account.text("keystore"),
         password_file=_optional_path(folder, account.optional_text("password_file")),
@@ -71,9 +71,6 @@ def load_node_config(path: Path) -> NodeConfig:
         min_new_samples=node.integer("min_new_samples", least=0, most=2**53, default=0),
         journal=folder / node.text("journal"),
         stores=stores.texts("use", least=1),
-        allow_private_addresses=stores.boolean(
-            "allow_private_addresses", may_use_private_addresses(chain_id, rpc_urls)
-        ),
     )
     for table in (chain, account, node, stores, top):
         table.finish()
@@ -156,10 +153,6 @@ def _sections(config: NodeConfig) -> dict[str, dict[str, tuple[object, str]]]:
             "use": (
                 list(config.stores),
                 "Where documents and weights are read and written, as --store takes it: local:PATH, …",
-            ),
-            "allow_private_addresses": (
-                config.allow_private_addresses,
-                "Whether to fetch from this machine's or a private network's addresses when peers announce them.",
             ),
         },
     }

@@ -90,7 +90,7 @@ def deploy(
         deployer=deployer,
         registrars=registrars,
         dry_run=dry_run,
-        confirmations=settings.default_confirmations(deployer.chain_id) if confirmations is None else confirmations,
+        confirmations=_usual_confirmations(deployer) if confirmations is None else confirmations,
         on_progress=on_progress,
     )
     context.settle()
@@ -178,3 +178,7 @@ def _require_same(found: Deployment, fresh: Deployment) -> None:
 
 def _shown(value: object) -> str:
     return "0x" + value.hex() if isinstance(value, bytes) else str(value)
+
+
+def _usual_confirmations(deployer: Deployer) -> int:
+    return settings.default_confirmations(deployer.chain_id, deployer.urls)

@@ -180,7 +180,6 @@ def test_join__writes_a_configuration_that_says_everything(swarm: Swarm) -> None
     assert config.data == "digits:part=0,of=3,seed=0"
     assert config.keystore == swarm.line.home / "keystores" / "alice.json"
     assert (config.task, config.label, config.confirmations) == ("digits", "alice", 0)
-    assert config.allow_private_addresses
 
 
 def test_join__broke_off_after_registering__writes_the_configuration(line: CommandLine, swarm: Swarm) -> None:

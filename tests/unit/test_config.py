@@ -14,11 +14,11 @@ from swarm_chain.config import (
     NodeConfig,
     default_confirmations,
     find_network,
+    is_development,
     is_private_endpoint,
     load_devnet_settings,
     load_networks,
     load_node_config,
-    may_use_private_addresses,
     save_node_config,
 )
 from swarm_chain.errors import ConfigurationError
@@ -39,15 +39,14 @@ NODE = NodeConfig(
     min_new_samples=5,
     journal=Path("/srv/node/journal.sqlite"),
     stores=("local:/srv/store",),
-    allow_private_addresses=True,
 )
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r"), min_size=1, max_size=16)
 
 
-@given(texts, texts, st.lists(texts, min_size=1, max_size=3), st.booleans(), st.integers(0, 10**9))
+@given(texts, texts, st.lists(texts, min_size=1, max_size=3), st.integers(0, 10**9))
 def test_node_config__saved_and_loaded__is_the_same(
-    tmp_path_factory: pytest.TempPathFactory, label: str, data: str, stores: list[str], allow: bool, samples: int
+    tmp_path_factory: pytest.TempPathFactory, label: str, data: str, stores: list[str], samples: int
 ) -> None:
     path = tmp_path_factory.mktemp("node") / "node.toml"
     wanted = replace(
@@ -55,7 +54,6 @@ def test_node_config__saved_and_loaded__is_the_same(
         label=label,
         data=data,
         stores=tuple(stores),
-        allow_private_addresses=allow,
         min_new_samples=samples,
         password_file=None,
     )
@@ -67,7 +65,7 @@ def test_node_config__as_written__explains_every_key(tmp_path: Path) -> None:
     save_node_config(NODE, tmp_path / "node.toml")
     lines = (tmp_path / "node.toml").read_text().splitlines()
     keys = [number for number, line in enumerate(lines) if " = " in line and not line.startswith("#")]
-    assert len(keys) == 15
+    assert len(keys) == 14
     assert all(lines[number - 1].startswith("# ") for number in keys)
     assert list(tmp_path.iterdir()) == [tmp_path / "node.toml"]
 
@@ -79,10 +77,9 @@ def test_node_config__relative_paths__start_from_the_files_folder(tmp_path: Path
 
 def test_node_config__left_out__follows_from_the_chain(tmp_path: Path) -> None:
     path = edited(tmp_path, "confirmations = 0", "")
-    path.write_text(path.read_text().replace("allow_private_addresses = true", "").replace("id = 31337", "id = 1"))
+    path.write_text(path.read_text().replace("id = 31337", "id = 1"))
     loaded = load_node_config(path)
-    assert loaded.confirmations == default_confirmations(1) == 3
-    assert loaded.allow_private_addresses is False
+    assert loaded.confirmations == default_confirmations(1, ["http://127.0.0.1:8545"]) == 3
 
 
 @pytest.mark.parametrize(
@@ -97,7 +94,6 @@ def test_node_config__left_out__follows_from_the_chain(tmp_path: Path) -> None:
         ("0x" + "aa" * 20, "aa" * 20, "account.address must be an address"),
         ("confirmations = 0", 'confirmations = "none"', "chain.confirmations must be a whole number"),
         ('use = ["local:/srv/store"]', "use = []", "stores.use must be a list of at least 1 texts"),
-        ("allow_private_addresses = true", "allow_private_addresses = 1", "must be true or false"),
         ('task = "digits"', 'task = ""', "node.task must be a text in quotes"),
         ("[stores]", "[shops]", "stores.use must be a list"),
         ("[stores]", "[stores", "is not TOML"),
@@ -191,10 +187,10 @@ def test_is_private_endpoint(url: str, expected: bool) -> None:
     assert is_private_endpoint(url) is expected
 
 
-def test_may_use_private_addresses__only_on_a_development_chain_that_is_near() -> None:
-    assert may_use_private_addresses(31337, ["http://127.0.0.1:8545"])
-    assert not may_use_private_addresses(1, ["http://127.0.0.1:8545"])
-    assert not may_use_private_addresses(31337, ["https://rpc.example"])
+def test_is_development__only_on_a_development_chain_that_is_near() -> None:
+    assert is_development(31337, ["http://127.0.0.1:8545"])
+    assert not is_development(1, ["http://127.0.0.1:8545"])
+    assert not is_development(31337, ["https://rpc.example"])
 
 
 # --------------------------------------------------------------------------------------------------- development chain
