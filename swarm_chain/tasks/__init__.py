@@ -8,11 +8,12 @@ from typing import Any
 from swarm_chain.errors import TaskError
 from swarm_chain.tasks.base import NodeData, Split, SplitTask, Task
 from swarm_chain.tasks.digits import Digits
+from swarm_chain.tasks.heart import Heart
 from swarm_chain.tasks.hyperparameters import Hyperparameters
 
-__all__ = ["Digits", "Hyperparameters", "NodeData", "Split", "SplitTask", "Task", "load_task", "task_names"]
+__all__ = ["Digits", "Heart", "Hyperparameters", "NodeData", "Split", "SplitTask", "Task", "load_task", "task_names"]
 
-_SHIPPED: dict[str, type[Task]] = {task.name: task for task in (Digits,)}
+_SHIPPED: dict[str, type[Task]] = {task.name: task for task in (Digits, Heart)}
 
 
 def task_names() -> list[str]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from swarm_chain.core.documents import ShippedSource
-from swarm_chain.errors import DataError
+from swarm_chain.errors import DataError, TaskError
 from swarm_chain.tasks.batches import batches, count
 from swarm_chain.tasks.hyperparameters import Hyperparameters
+from swarm_chain.tasks.metrics import group_metrics
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -55,6 +56,8 @@ class Task(ABC):
     defaults: ClassVar[Hyperparameters] = Hyperparameters()
     data_example: ClassVar[str] = "PATH"
     """What `open_data` takes, for people who give none."""
+    group_minimum: ClassVar[int] = 10
+    """Examples that a group must have for metrics of its own."""
 
     def __init__(self, hyperparameters: Hyperparameters | None = None) -> None:
         self.hyperparameters = hyperparameters or self.defaults
@@ -83,6 +86,10 @@ class Task(ABC):
     def metrics(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
         """How good the outputs are, by name. One that is undefined for these examples is NaN."""
         return {"loss": float(self.loss(outputs, targets))}
+
+    def groups(self, inputs: Tensor) -> dict[str, Tensor]:
+        """Groups that are measured by themselves too: which of the inputs are in each, by its name."""
+        return {}
 
     def optimizer(self, model: Module) -> Optimizer:
         """What steps the model's parameters; made anew in every round."""
@@ -115,17 +122,40 @@ class Task(ABC):
         if count(examples) == 0:
             raise DataError("no examples to evaluate on: hold some out")
         model.eval()
+        outputs: list[Tensor] = []
+        targets: list[Tensor] = []
+        groups: list[dict[str, Tensor]] = []
         with torch.no_grad():
-            pairs = [
-                (model(inputs), targets)
-                for inputs, targets in batches(examples, EVALUATION_BATCH, range(count(examples)))
-            ]
-        outputs, targets = (torch.cat(tensors) for tensors in zip(*pairs, strict=True))
-        return self.metrics(outputs, targets)
+            for inputs, wanted in batches(examples, EVALUATION_BATCH, range(count(examples))):
+                outputs.append(model(inputs))
+                targets.append(wanted)
+                groups.append(self.groups(inputs))
+        return self._measure(torch.cat(outputs), torch.cat(targets), groups)
+
+    def _measure(self, outputs: Tensor, targets: Tensor, groups: Sequence[dict[str, Tensor]]) -> dict[str, float]:
+        """The metrics of all examples, and of each group; `groups` are those of each batch."""
+        import torch
+
+        joined = {name: torch.cat([batch[name] for batch in groups]) for name in groups[0]}
+        by_group = group_metrics(joined, self.group_minimum, lambda rows: self.metrics(outputs[rows], targets[rows]))
+        return {**self.metrics(outputs, targets), **by_group}
 
 
 class SplitTask(Task):
     """A task that brings its own data set, which a demo or a measurement can deal out to nodes."""
+
+    nodes: ClassVar[int] = 4
+    """Nodes that it is usually dealt out to."""
+    part_file: ClassVar[str] = "data.npz"
+    """Name of the file that a node's part is written to."""
+    takes_sources: ClassVar[bool] = False
+    """Whether the data set may lie elsewhere: `dealing` says where."""
+    sources: tuple[str, ...] = ()
+    """Where the data set lies, where it is given; none for the task's own."""
+
+    def dealing(self, sources: Sequence[str]) -> Self:
+        """The same task, dealing out what lies at `sources`. Raises `TaskError` where it deals out its own alone."""
+        raise TaskError(f"{self.name} deals out its own data: leave the data away, or give each node's")
 
     @abstractmethod
     def split(self, nodes: int, seed: int) -> Split:
