@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import mmap
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,9 @@ from swarm_chain.types import Digest, Parameters
 MAX_HEADER = 8 * 1024 * 1024
 """Bytes of the largest header that is parsed: some hundred thousand tensors."""
 MAX_DIMENSIONS = 32
+_MAX_SHOWN = 80
+"""Characters of a name, as its writer chose it, that a message shows."""
+_NO_BRACKETS = re.compile(r"[^\[\]{}]+")
 _BLOCK = 1 << 18
 _ALIGNMENT = 8
 
@@ -54,7 +58,7 @@ class TensorSpec:
         return self.count * DTYPES[self.dtype].size
 
     def __str__(self) -> str:
-        return f"{self.name!r} {self.dtype}{list(self.shape)}"
+        return f"{_shown(self.name)} {self.dtype}{list(self.shape)}"
 
 
 Specs = tuple[TensorSpec, ...]
@@ -266,22 +270,42 @@ def _read_header(data: NDArray[np.uint8]) -> tuple[Specs, int]:
     return specs, len(found)
 
 
-def _parse(text: bytes) -> Specs:
+def _parse(data: bytes) -> Specs:
     try:
+        text = data.decode()
+        _check_nesting(text)
         entries = json.loads(text)
         specs = [TensorSpec(name, str(entry["dtype"]), tuple(entry["shape"])) for name, entry in entries.items()]
         return tuple(sorted(specs))
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise MalformedWeights(f"no safetensors header ({type(error).__name__}); ask for other weights") from error
+
+
+def _check_nesting(text: str) -> None:
+    """Returns if JSON is at most a map of maps of lists, for as far as it is JSON; raises `MalformedWeights`.
+
+    The parser calls itself for every level: a header that is nested deep could end the interpreter.
+    """
+    # Escaped characters go in pairs, from the left; then every other part lies between the quotes of a string.
+    parts = text.replace("\\\\", "").replace('\\"', "").split('"')
+    brackets = _NO_BRACKETS.sub("", "".join(parts[::2]))
+    if brackets.replace("[]", "").replace("{}", "") not in ("", "{}"):
+        raise MalformedWeights("a safetensors header is a map of maps of lists, and no deeper; ask for other weights")
 
 
 def _check_spec(spec: TensorSpec) -> None:
     if spec.dtype not in DTYPES:
-        raise MalformedWeights(f"dtype {spec.dtype!r} of {spec.name!r} is none of {', '.join(DTYPES)}; convert it")
+        raise MalformedWeights(
+            f"dtype {_shown(spec.dtype)} of {_shown(spec.name)} is none of {', '.join(DTYPES)}; convert it"
+        )
     if spec.name == "__metadata__":
         raise MalformedWeights("a tensor cannot be named __metadata__; rename it")
     if len(spec.shape) > MAX_DIMENSIONS or not all(type(n) is int and n >= 0 for n in spec.shape):
-        raise MalformedWeights(f"{spec.name!r} has no shape of at most {MAX_DIMENSIONS} dimensions; reshape it")
+        raise MalformedWeights(f"{_shown(spec.name)} has no shape of at most {MAX_DIMENSIONS} dimensions; reshape it")
     # NumPy refuses what cannot be indexed, even where another dimension is zero.
     if math.prod(max(n, 1) for n in spec.shape) * DTYPES[spec.dtype].size >= 1 << 62:
-        raise MalformedWeights(f"{spec.name!r} is larger than any memory; reshape it")
+        raise MalformedWeights(f"{_shown(spec.name)} is larger than any memory; reshape it")
+
+
+def _shown(text: str) -> str:
+    return repr(text) if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]!r}…"

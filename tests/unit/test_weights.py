@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -171,7 +174,13 @@ NOT_WEIGHTS: dict[str, bytes] = {
     "not JSON": with_header("{"),
     "not UTF-8": with_header(b"\xff\xfe"),
     "a list": with_header("[]"),
-    "nested a million deep": with_header("[" * 1_000_000),
+    "lists a million deep": with_header("[" * 1_000_000),
+    "maps a million deep": with_header('{"a":' * 1_000_000),
+    "a list of lists as shape": with_header(ONE.replace("[2]", "[[2]]"), b"ab"),
+    "a map as shape": with_header(ONE.replace("[2]", '{"a":2}'), b"ab"),
+    "maps in a list": with_header('{"a":[{}]}'),
+    "a closed map and another": with_header("{}{}"),
+    "in UTF-16": with_header(ONE.encode("utf-16-le"), b"ab"),
     "not padded": with_header(ONE + " ", b"ab", pad=False),
     "padded too much": with_header(ONE + " " * 16, b"ab"),
     "padded with zeros": with_header(ONE.encode() + b"\0" * (-len(ONE) % 8), b"ab"),
@@ -224,6 +233,58 @@ def test_read__bytes_that_are_not_canonical__raises_malformed_weights(data: byte
     (tmp_path / "weights").write_bytes(data)
     with pytest.raises(MalformedWeights):
         load(tmp_path / "weights")
+
+
+HOSTILE = r"""
+import sys
+from swarm_chain.core.weights import decode
+from swarm_chain.errors import MalformedWeights
+
+sys.setrecursionlimit(10**6)
+depth = 100_000
+entry = '{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}}'
+for raw in (
+    "[" * depth,
+    "[" * depth + "]" * depth,
+    '{"a":' * depth,
+    '{"a":' * depth + "1" + "}" * depth,
+    '{"a":{"dtype":"U8","shape":' + "[" * depth + "]" * depth + "}}",
+    entry[:-2] + ',"x":' + '{"a":' * depth + "1" + "}" * depth + "}}",
+    # A string that ends later than it seems to, and one that ends sooner.
+    r'{"\"":1,"":' + "[" * depth + "]" * depth + ',"":1}',
+    r'{"\\":' + "[" * depth + "]" * depth + r',"\\":1}',
+    # Half of U+2261 is a quote to who reads bytes: only a parser that guesses the encoding would see the lists.
+    ('["\u2261",' + "[" * depth + "]" * depth + ',"\u2261"]').encode("utf-16-le"),
+    ("[" * depth).encode("utf-16-be"),
+    ("[" * depth).encode("utf-32-le"),
+):
+    raw = raw if isinstance(raw, bytes) else raw.encode()
+    raw += b" " * (-len(raw) % 8)
+    try:
+        decode(len(raw).to_bytes(8, "little") + raw + b"ab")
+    except MalformedWeights:
+        print("refused")
+"""
+
+
+def test_read__a_deep_header_where_python_may_recurse_at_will__is_refused_and_ends_nothing() -> None:
+    ran = subprocess.run([sys.executable, "-c", HOSTILE], capture_output=True, text=True, timeout=60, check=False)
+    assert (ran.returncode, ran.stderr, ran.stdout.split()) == (0, "", ["refused"] * 11)
+
+
+@pytest.mark.parametrize("text", ["[" * 8_000_000, "[]" * 4_000_000, '{"' * 4_000_000, '\\"' * 4_000_000])
+def test_read__the_longest_header_of_brackets__is_refused_in_linear_time(text: str) -> None:
+    before = time.process_time()
+    with pytest.raises(MalformedWeights):
+        decode(with_header(text))
+    assert time.process_time() - before < 5
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.text(st.sampled_from('[]{}"\\:a'), min_size=1), unique=True, max_size=4))
+def test_read__names_full_of_quotes_and_brackets__are_names(names: list[str]) -> None:
+    tensors = {name: np.zeros((1, 2), np.float32) for name in names}
+    assert all_same(decode(encode(tensors)), tensors)
 
 
 def test_read__the_header_the_others_are_made_from__is_canonical() -> None:
@@ -280,6 +341,39 @@ def test_check_shapes__hundreds_differ__stays_readable() -> None:
     with pytest.raises(ShapeMismatch, match="and 480 more") as raised:
         check_shapes((), found)
     assert len(str(raised.value)) < 2000
+
+
+LONG = "x" * 7_000_000
+
+
+def test_check_shapes__a_name_of_megabytes__is_shown_by_its_start() -> None:
+    expected = specs_of({"a": np.zeros(1)})
+    with WeightsFile(encode({LONG: np.zeros(1)})) as file, pytest.raises(ShapeMismatch, match="x'…") as raised:
+        check_shapes(expected, file.specs)
+    assert len(str(raised.value)) < 300
+
+
+def test_check_finite__a_name_of_megabytes__is_shown_by_its_start() -> None:
+    with WeightsFile(encode({LONG: np.full(1, np.nan, np.float32)})) as file, pytest.raises(NotFinite, match="x'…") as raised:
+        check_finite(file)
+    assert len(str(raised.value)) < 300
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ONE.replace("a", LONG, 1).replace("U8", "C64"),
+        ONE.replace("U8", LONG),
+        ONE.replace("a", LONG, 1).replace("[2]", "[-2]"),
+        ONE.replace("a", LONG, 1).replace("[2]", "[9223372036854775807]"),
+        ONE.replace("a", LONG, 1).replace("U8", "BOOL"),
+    ],
+    ids=["dtype of a long name", "long dtype", "below zero", "too large", "no boolean"],
+)
+def test_read__a_name_of_megabytes__is_shown_by_its_start(text: str) -> None:
+    with pytest.raises(MalformedWeights, match="x'…") as raised:
+        decode(with_header(text, b"\x02\x02"))
+    assert len(str(raised.value)) < 400
 
 
 @pytest.mark.parametrize("bad", [np.nan, -np.nan, np.inf, -np.inf])
