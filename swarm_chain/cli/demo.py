@@ -34,7 +34,8 @@ DEFAULT_FOLDER = Path("-")
     "--data",
     metavar="SPEC",
     multiple=True,
-    help="A node's own data, as its task takes it: once for each node. Without it the task deals its own data out.",
+    help="A node's own data, as its task takes it: once for each node. Without it the task deals its own data out; "
+    "for heart also the folder with its files.",
 )
 @click.option(
     "--merge",
@@ -93,13 +94,14 @@ def demo(
     from swarm_chain.core.merge import parse_rule
     from swarm_chain.demo import DemoSettings, run_demo
 
+    task = _task(task_name, seed, training, data)
     settings = DemoSettings(
         nodes=nodes,
         rounds=rounds,
-        task=_task(task_name, seed, training),
+        task=task,
         rule=parse_rule(rule),
         seed=seed,
-        data=data,
+        data=() if task.sources else data,
         is_sealed=not direct,
         client="ganache" if client == "ganache" else "anvil",
     )
@@ -113,8 +115,8 @@ def demo(
     ctx.exit(0 if report.is_success else 1)
 
 
-def _task(name: str, seed: int, given: Sequence[tuple[str, str]]) -> SplitTask:
-    """The task, seeded. Raises `TaskError` where it brings no data to deal out."""
+def _task(name: str, seed: int, given: Sequence[tuple[str, str]], data: Sequence[str]) -> SplitTask:
+    """The task, seeded, dealing out the given data if it can. Raises `TaskError` where it has no test data."""
     from swarm_chain.cli.deploy import parse_setting
     from swarm_chain.tasks import load_task
     from swarm_chain.tasks.base import SplitTask
@@ -124,7 +126,7 @@ def _task(name: str, seed: int, given: Sequence[tuple[str, str]]) -> SplitTask:
     task = load_task(name, {**known, "seed": seed, **settings})
     if not isinstance(task, SplitTask):
         raise TaskError(f"the task {name} brings no test data to compare on; choose another --task")
-    return task
+    return task.dealing(data) if data and task.takes_sources else task
 
 
 def _folder(keep: Path | None) -> Path | None:

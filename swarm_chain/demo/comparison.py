@@ -82,6 +82,7 @@ def _request(settings: DemoSettings, members: Sequence[Member]) -> dict[str, Any
         "task": settings.task.name,
         "training": settings.task.hyperparameters.document(),
         "data": [member.data for member in members],
+        "sources": list(settings.task.sources),
         "dealt": not settings.data,
         "nodes": settings.nodes,
         "seed": settings.seed,

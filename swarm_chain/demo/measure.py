@@ -6,12 +6,13 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from swarm_chain.demo.comparison import Baselines, accuracy_of
 from swarm_chain.errors import DataError, TaskError
 from swarm_chain.tasks import load_task
 from swarm_chain.tasks.base import NodeData, SplitTask
+from swarm_chain.tasks.pooling import pool
 
 if TYPE_CHECKING:
     from torch.utils.data import Dataset
@@ -44,20 +45,13 @@ def measure(task: SplitTask, data: Sequence[str], *, dealt: bool, nodes: int, se
 
 
 def require_unseen(test: Dataset[Any], parts: Sequence[NodeData]) -> None:
-    """Raises `DataError` where an example for testing is in a node's data too, whole or with another target."""
-    seen = {content for part in parts for content in [*_contents(part.training), *_contents(part.held_out)]}
+    """Raises `DataError` where a node trains on an example for testing, with whatever target."""
+    seen = {content for part in parts for content in _contents(part.training)}
     both = sum(content in seen for content in _contents(test))
     if both:
         raise DataError(
-            f"{both} test examples are in the nodes' data too, so no accuracy would mean anything; remove them"
+            f"nodes train on {both} of the test examples too, so no accuracy would mean anything; remove these"
         )
-
-
-def pool(parts: Sequence[NodeData]) -> NodeData:
-    """Everybody's data in one place."""
-    return NodeData(
-        training=_joined([part.training for part in parts]), held_out=_joined([part.held_out for part in parts])
-    )
 
 
 def _contents(examples: Dataset[Any]) -> list[bytes]:
@@ -67,22 +61,14 @@ def _contents(examples: Dataset[Any]) -> list[bytes]:
     return [examples[row][0].numpy().tobytes() for row in range(count(examples))]
 
 
-def _joined(several: Sequence[Dataset[Any]]) -> Dataset[Any]:
-    import torch
-    from torch.utils.data import ConcatDataset, TensorDataset
-
-    if all(isinstance(one, TensorDataset) for one in several):
-        tensors = zip(*(cast(TensorDataset, one).tensors for one in several), strict=True)
-        return TensorDataset(*(torch.cat(column) for column in tensors))
-    return ConcatDataset(several)
-
-
 def main(request: Path, answer: Path) -> None:
     """Measures what a request asks for."""
     asked = json.loads(request.read_text(encoding="utf-8"))
     task = load_task(asked["task"], asked["training"])
     if not isinstance(task, SplitTask):
-        raise TaskError(f"the task {task.name} brings no data of its own")
+        raise TaskError(f"the task {task.name} brings no test data to compare on")
+    if asked["sources"]:
+        task = task.dealing(asked["sources"])
     choices = {key: asked[key] for key in ("dealt", "nodes", "seed", "rounds")}
     found = measure(task, asked["data"], **choices)
     answer.write_text(

@@ -139,6 +139,6 @@ def _data(settings: DemoSettings, folder: Path, name: str) -> str:
     part = settings.names.index(name)
     if settings.data:
         return settings.data[part]
-    path = folder / "data.npz"
+    path = folder / settings.task.part_file
     settings.task.write_part(path, part, nodes=settings.nodes, seed=settings.seed)
     return str(path)
