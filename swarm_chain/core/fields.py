@@ -56,7 +56,7 @@ class Fields:
                 raise self.error(f"its type is {str(value.get('type'))[:80]!r}")
         if value.keys() != expected:
             missing, extra = sorted(expected - value.keys()), sorted(value.keys() - expected)
-            raise self.error(f"missing keys {missing}, extra keys {extra[:8]}")
+            raise self.error(f"missing keys {missing}, extra keys {[key[:40] for key in extra[:8]]}")
 
     def error(self, what: str) -> MalformedDocument:
         return MalformedDocument(f"not a {self._where}: {what}; ask whoever wrote it for a valid one")

@@ -81,6 +81,9 @@ class Library(Protocol):
 
 # ------------------------------------------------------------------------------------------------------------ judgement
 
+MAX_DETAIL = 500
+"""Characters of a judgement's detail: it can quote its update's writer, and it goes into logs."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Judgement:
@@ -91,6 +94,10 @@ class Judgement:
     weights: Path | None = None
     reason: Reason | None = None
     detail: str = ""
+
+    def __post_init__(self) -> None:
+        if len(self.detail) > MAX_DETAIL:
+            object.__setattr__(self, "detail", self.detail[: MAX_DETAIL - 1] + "…")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -268,6 +268,13 @@ def test_encode__every_code_point_in_a_text__only_the_listed_ones_are_refused() 
     assert [point for point in sorted(known) if _takes(training={"text": f"a{chr(point)}"})] == []
 
 
+def test_decode__keys_of_a_megabyte__are_shown_by_their_start() -> None:
+    value: Any = dagcbor.decode(UPDATE.encode())
+    with pytest.raises(MalformedDocument, match="xxx") as raised:
+        UpdateDocument.decode(dagcbor.encode({**value, "x" * 1_000_000: 1}))
+    assert len(str(raised.value)) < 300
+
+
 def test_encode__every_character_in_a_name__only_printable_ascii_is_taken() -> None:
     points = [*range(0x400), 0x2028, 0xD800, 0xFF21, 0x1FAE8]
     assert [point for point in points if _takes(name=f"a{chr(point)}")] == list(range(0x20, 0x7F))

@@ -25,7 +25,16 @@ from swarm_chain.core.documents import (
     UpdateSettings,
     genesis,
 )
-from swarm_chain.core.judge import Base, BuiltResult, Reveal, RoundFacts, build_result, judge_document, judge_updates
+from swarm_chain.core.judge import (
+    MAX_DETAIL,
+    Base,
+    BuiltResult,
+    Reveal,
+    RoundFacts,
+    build_result,
+    judge_document,
+    judge_updates,
+)
 from swarm_chain.core.spool import Spool
 from swarm_chain.core.unixfs import CHUNK, File
 from swarm_chain.errors import BlockNotFound, CidMismatch, CorruptedBlock, MergeError, StoreUnavailable, TooLarge
@@ -399,6 +408,15 @@ def test_build_result__a_file_known_by_its_true_size__is_not_taken_for_one_of_an
     spool.weights(unixfs.import_bytes(data))
     assert swarm.reasons(spool=spool) == {5: "malformed"}
     assert swarm.reasons(spool=swarm.spool("fresh")) == {5: "malformed"}
+
+
+def test_build_result__an_update_that_makes_a_long_story__has_a_short_detail(swarm: Swarm) -> None:
+    swarm.submit(5, weights.encode({f"{number}{'x' * 1000}": np.zeros(1) for number in range(100)}))
+    (judged,) = (one for one in swarm.build().judgements if one.reason)
+    assert judged.reason is Reason.SHAPE_MISMATCH
+    assert len(judged.detail) == MAX_DETAIL
+    assert judged.detail.startswith("tensors are not the task's: '0xxx")
+    assert judged.detail.endswith("…")
 
 
 def test_judge_document__bytes_of_another_digest__raises_cid_mismatch(swarm: Swarm) -> None:

@@ -354,7 +354,10 @@ def test_check_shapes__a_name_of_megabytes__is_shown_by_its_start() -> None:
 
 
 def test_check_finite__a_name_of_megabytes__is_shown_by_its_start() -> None:
-    with WeightsFile(encode({LONG: np.full(1, np.nan, np.float32)})) as file, pytest.raises(NotFinite, match="x'…") as raised:
+    with (
+        WeightsFile(encode({LONG: np.full(1, np.nan, np.float32)})) as file,
+        pytest.raises(NotFinite, match="x'…") as raised,
+    ):
         check_finite(file)
     assert len(str(raised.value)) < 300
 
