@@ -9,11 +9,12 @@ from typing import Any, Final
 
 from swarm_chain.accounts import Signer
 from swarm_chain.adapters.ethereum.abi import coordinator_abi
+from swarm_chain.adapters.ethereum.attempts import Patience
 from swarm_chain.adapters.ethereum.endpoint import RpcError
 from swarm_chain.adapters.ethereum.endpoints import Endpoints
 from swarm_chain.adapters.ethereum.hexes import as_bytes, as_hex, as_int
 from swarm_chain.adapters.ethereum.reverts import revert_in
-from swarm_chain.adapters.ethereum.transactions import Message, Patience, Sender
+from swarm_chain.adapters.ethereum.transactions import Message, Sender
 from swarm_chain.artifacts import Artifact
 from swarm_chain.core.commitments import keccak256
 from swarm_chain.errors import DeploymentError, TransactionFailed, TransactionStuck

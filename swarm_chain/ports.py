@@ -37,7 +37,7 @@ Progress = Callable[[float], None]
 """Told how much of a training is done, from 0.0 to 1.0. May raise to stop it."""
 
 OnSigned = Callable[[bytes, bytes, int], None]
-"""Told a transaction's hash, its signed bytes and its nonce before anybody else sees them."""
+"""Told a transaction's digest, its signed bytes and its nonce before anybody else sees them."""
 
 
 class Chain(Protocol):
@@ -77,8 +77,11 @@ class Chain(Protocol):
     def send(self, call: Call, *, on_signed: OnSigned | None = None) -> Receipt:
         """Sends a call and waits until it is in a block. Raises the `Reverted` of the contract's error."""
 
-    def settle(self, transaction: bytes, nonce: int) -> None:
-        """Sends a transaction signed before, as it is; returns once it, or another of its nonce, is in a block."""
+    def settle(self, signed: Sequence[bytes], nonce: int, *, on_signed: OnSigned | None = None) -> None:
+        """Returns once a nonce is used or known to be free again, for which `signed` were signed before, newest last.
+
+        Hands the newest over; where none gets into a block, signs another that takes the nonce and does nothing.
+        """
 
     def salt(self, round_number: RoundNumber) -> Salt | None:
         """keccak256 of the account's deterministic signature over chain, contract and round; None if it cannot."""

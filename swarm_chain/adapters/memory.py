@@ -191,12 +191,12 @@ class MemoryChain:
             on_signed(signed, signed, nonce)
         return self._execute(account, call)
 
-    def settle(self, transaction: bytes, nonce: int) -> None:
-        """Executes what was signed before, unless another transaction took its nonce. A revert is no error here."""
+    def settle(self, signed: Sequence[bytes], nonce: int, *, on_signed: OnSigned | None = None) -> None:
+        """Executes the newest of what was signed before, unless its nonce is used. A revert is no error here."""
         account = self._require_account()
         if self._ledger.nonces[account] == nonce:
             with suppress(Reverted):
-                self._execute(account, self._ledger.signed[transaction])
+                self._execute(account, self._ledger.signed[signed[-1]])
 
     def _execute(self, account: Address, call: Call) -> Receipt:
         ledger = self._ledger

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
 from swarm_chain.adapters.ethereum.abi import CoordinatorAbi, coordinator_abi
+from swarm_chain.adapters.ethereum.attempts import Patience
 from swarm_chain.adapters.ethereum.clock import ChainClock
 from swarm_chain.adapters.ethereum.endpoint import RpcError
 from swarm_chain.adapters.ethereum.endpoints import Endpoints
@@ -15,7 +16,6 @@ from swarm_chain.adapters.ethereum.logs import LogReader, decode_log, position_o
 from swarm_chain.adapters.ethereum.reverts import explain, revert_in
 from swarm_chain.adapters.ethereum.transactions import (
     Message,
-    Patience,
     Sender,
     TransactionSigner,
     receipt_hash,
@@ -284,11 +284,16 @@ class Web3Chain:
             raise self._failure(message, receipt)
         return self._receipt(receipt)
 
-    def settle(self, transaction: bytes, nonce: int) -> None:
-        """Sends a transaction signed before, as it is; returns once it, or another of its nonce, is in a block."""
+    def settle(self, signed: Sequence[bytes], nonce: int, *, on_signed: OnSigned | None = None) -> None:
+        """Returns once a nonce, for which transactions were signed before, is used or known to be free again.
+
+        `signed` are these, the newest last. It is handed over if need be; where it does not get into a block, a
+        transfer of nothing to oneself takes the nonce, and is told to `on_signed` before it leaves. Raises
+        `InsufficientFunds`, `TransactionFailed`, `TransactionStuck`, `ChainUnavailable`: call it again later.
+        """
         self._require_account()
         assert self._sender is not None  # noqa: S101
-        self._sender.settle(transaction, nonce)
+        self._sender.settle(signed, nonce, on_signed)
 
     def salt(self, round_number: RoundNumber) -> Salt | None:
         """keccak256 of the account's deterministic signature over chain, contract and round; None for a reader."""

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import groupby
 
 from swarm_chain.agent.activity import Activity, Health, OnActivity
 from swarm_chain.agent.contribution import Contribution
@@ -37,7 +38,7 @@ from swarm_chain.errors import (
     UpdateLost,
     WrongChain,
 )
-from swarm_chain.ports import Chain, Trainer
+from swarm_chain.ports import Chain, OnSigned, Trainer
 from swarm_chain.types import (
     Address,
     Attest,
@@ -298,24 +299,31 @@ class Agent:
     def _send_journalled(self, call: Call) -> None:
         """Sends a call whose transaction is on disk before it leaves: after a kill it is settled, not sent twice."""
         nonces: list[int] = []
-
-        def record(digest: bytes, raw: bytes, nonce: int) -> None:
-            nonces.append(nonce)
-            self._journal.record_signed(SignedTransaction(hash=digest, nonce=nonce, raw=raw, function=call.function))
-
         try:
-            self._chain.send(call, on_signed=record)
+            self._chain.send(call, on_signed=self._recorder(call.function, nonces))
         except Reverted:
             self._journal.record_settled(max(nonces, default=-1))
             raise
         self._journal.record_settled(max(nonces, default=-1))
 
     def _settle(self) -> None:
-        """Waits for what was signed before a kill, so that the next look at the chain shows what came of it."""
-        for transaction in self._journal.unsettled():
-            log.info("settling %s, signed before this agent was started", transaction.function)
-            self._chain.settle(transaction.raw, transaction.nonce)
-            self._journal.record_settled(transaction.nonce)
+        """Waits for what was signed before and did not end: the next look at the chain shows what came of it."""
+        for nonce, transactions in groupby(self._journal.unsettled(), key=lambda one: one.nonce):
+            signed = list(transactions)
+            function = signed[-1].function
+            log.info("settling %s, signed before and not seen in a block", function)
+            self._chain.settle([one.raw for one in signed], nonce, on_signed=self._recorder(function))
+            self._journal.record_settled(nonce)
+
+    def _recorder(self, function: str, nonces: list[int] | None = None) -> OnSigned:
+        """Puts what is signed on disk, and its nonce into `nonces`."""
+
+        def record(digest: bytes, raw: bytes, nonce: int) -> None:
+            if nonces is not None:
+                nonces.append(nonce)
+            self._journal.record_signed(SignedTransaction(digest=digest, nonce=nonce, raw=raw, function=function))
+
+        return record
 
     def _pause(self, view: ChainView, until: Timestamp | None) -> float:
         """Seconds to the next look: the poll interval, or less when something is due before."""

@@ -29,7 +29,7 @@ CREATE TABLE updates (
     round INTEGER PRIMARY KEY, base BLOB NOT NULL, digest BLOB NOT NULL, document BLOB NOT NULL, weights TEXT NOT NULL,
     samples INTEGER NOT NULL, salt BLOB NOT NULL, commitment BLOB NOT NULL, is_published INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE transactions (
-    hash BLOB PRIMARY KEY, nonce INTEGER NOT NULL, raw BLOB NOT NULL, function TEXT NOT NULL,
+    digest BLOB PRIMARY KEY, nonce INTEGER NOT NULL, raw BLOB NOT NULL, function TEXT NOT NULL,
     is_settled INTEGER NOT NULL DEFAULT 0);
 PRAGMA user_version = 1;
 """
@@ -61,7 +61,7 @@ class JournalledUpdate:
 class SignedTransaction:
     """A transaction that was signed, and may have been sent."""
 
-    hash: bytes
+    digest: bytes
     nonce: int
     raw: bytes
     function: str
@@ -187,19 +187,20 @@ class Journal:
     def record_signed(self, transaction: SignedTransaction) -> None:
         """Called before a transaction is sent: after a kill it is sent again, and no second one in its place."""
         self._db.execute(
-            "INSERT OR REPLACE INTO transactions (hash, nonce, raw, function) VALUES (?, ?, ?, ?)",
-            (transaction.hash, transaction.nonce, transaction.raw, transaction.function),
+            "INSERT OR REPLACE INTO transactions (digest, nonce, raw, function) VALUES (?, ?, ?, ?)",
+            (transaction.digest, transaction.nonce, transaction.raw, transaction.function),
         )
 
     def record_settled(self, nonce: int) -> None:
-        """Called when a transaction with this nonce is in a block: whichever it was, no other can be."""
+        """Called when this nonce is used, or free again: nothing signed for it is to be looked after any more."""
         self._db.execute("UPDATE transactions SET is_settled = 1 WHERE nonce <= ?", (nonce,))
 
     def unsettled(self) -> Sequence[SignedTransaction]:
+        """What may still get into a block, by nonce; of one nonce, the newest last."""
         rows = self._db.execute(
-            "SELECT hash, nonce, raw, function FROM transactions WHERE NOT is_settled ORDER BY nonce, rowid"
+            "SELECT digest, nonce, raw, function FROM transactions WHERE NOT is_settled ORDER BY nonce, rowid"
         )
-        return [SignedTransaction(hash=row[0], nonce=row[1], raw=row[2], function=row[3]) for row in rows]
+        return [SignedTransaction(digest=row[0], nonce=row[1], raw=row[2], function=row[3]) for row in rows]
 
 
 def _locked(path: Path) -> IO[bytes]:

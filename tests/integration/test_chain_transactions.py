@@ -14,7 +14,9 @@ import pytest
 
 from swarm_chain import types
 from swarm_chain.accounts import Signer
-from swarm_chain.adapters.ethereum.transactions import Patience
+from swarm_chain.adapters.ethereum.abi import coordinator_abi
+from swarm_chain.adapters.ethereum.attempts import Patience
+from swarm_chain.adapters.ethereum.fees import highest
 from swarm_chain.adapters.web3_chain import Web3Chain
 from swarm_chain.core.gas import GAS_CAPS
 from swarm_chain.devnet import Devnet
@@ -286,8 +288,9 @@ def test_settle__killed_before_it_left__is_sent_as_it_was_signed(world: DevnetWo
         chain.send(commitment_call(chain, 1, digest(1)), on_signed=die)
     assert world.chain(0).look().round.commits == 0
 
-    chain.settle(*signed[0])
-    chain.settle(*signed[0])
+    raw, nonce = signed[0]
+    chain.settle([raw], nonce)
+    chain.settle([raw], nonce)
 
     assert world.chain(0).look().round.commits == 1
 
@@ -302,31 +305,179 @@ def test_settle__its_first_transaction_is_in_a_block__is_not_sent_again(devnet: 
     start = int(devnet.rpc("eth_getTransactionCount", key.checksum_address, "latest"), 16)
     chain.send(RegisterNode(label=""), on_signed=lambda found, raw, nonce: signed.append((raw, nonce)))
 
-    chain.settle(*signed[0])
+    raw, nonce = signed[0]
+    chain.settle([raw], nonce)
 
-    assert signed[0][1] == start == 0
+    assert nonce == start == 0
     assert int(devnet.rpc("eth_getTransactionCount", key.checksum_address, "latest"), 16) == 1
 
 
-def test_settle__another_transaction_has_its_nonce__returns(world: DevnetWorld) -> None:
-    chain = sender(world, 0)
-    nonce = int(world.devnet.rpc("eth_getTransactionCount", signer(0).checksum_address, "latest"), 16)
-    raw = signer(0).sign_transaction(
+def next_nonce(world: DevnetWorld, index: int = 0) -> int:
+    return int(world.devnet.rpc("eth_getTransactionCount", signer(index).checksum_address, "latest"), 16)
+
+
+def signed_commit(chain: Web3Chain, nonce: int, fee: int, key: Signer | None = None) -> bytes:
+    """A commit to update 1, signed by dev0 and not sent."""
+    return (key or signer(0)).sign_transaction(
         {
             "type": 2,
             "chainId": 31337,
             "nonce": nonce,
-            "gas": 21_000,
-            "maxFeePerGas": 10**11,
-            "maxPriorityFeePerGas": 10**9,
-            "to": bytes(signer(1).address),
-            "value": 1,
+            "gas": 120_000,
+            "maxFeePerGas": fee,
+            "maxPriorityFeePerGas": min(fee, 10**9),
+            "to": bytes(chain.coordinator),
+            "value": 0,
+            "data": coordinator_abi().encode_call(commitment_call(chain, 1, digest(1))),
         }
     )
+
+
+def hand_over(world: DevnetWorld, raw: bytes) -> None:
+    world.devnet.rpc("eth_sendRawTransaction", "0x" + raw.hex())
+
+
+def test_settle__another_transaction_has_its_nonce__returns(world: DevnetWorld) -> None:
+    chain = sender(world, 0)
+    nonce = next_nonce(world)
+    raw = signed_commit(chain, nonce, 10**11)
     commit(chain, 1, digest(1))
 
-    chain.settle(raw, nonce)
+    chain.settle([raw], nonce)
 
+    assert world.chain(0).look().round.commits == 1
+    assert next_nonce(world) == nonce + 1
+
+
+@pytest.mark.parametrize("known", [[0, 1, 2], [0, 1], [0]], ids=["all", "all but the newest", "the oldest"])
+def test_settle__a_replacement_is_in_the_pool__is_waited_for(world: DevnetWorld, known: list[int]) -> None:
+    chain = sender(world, 0, patience=replace(HASTY, replace_after=20.0))
+    nonce = next_nonce(world)
+    raws = [signed_commit(chain, nonce, fee * 10**9) for fee in (10, 20, 40)]
+    with not_mining(world), ThreadPoolExecutor(1) as pool:
+        for raw in raws:
+            hand_over(world, raw)
+        settling = pool.submit(chain.settle, [raws[each] for each in known], nonce)
+        time.sleep(0.5)
+        assert not settling.done()
+        (left,) = waiting(world, 0)
+        world.devnet.rpc("evm_mine")
+        settling.result(10)
+
+    assert int(left["maxFeePerGas"], 16) == 40 * 10**9
+    assert world.chain(0).look().round.commits == 1
+    assert next_nonce(world) == nonce + 1
+
+
+@pytest.mark.parametrize("was_sent", [False, True])
+def test_settle__fee_became_too_low__nonce_is_taken_by_a_higher_one(world: DevnetWorld, was_sent: bool) -> None:
+    chain = sender(world, 0)
+    nonce = next_nonce(world)
+    world.devnet.rpc("anvil_setNextBlockBaseFeePerGas", hex(10**9))
+    raw = signed_commit(chain, nonce, 2 * 10**9)
+    told: list[tuple[bytes, bytes, int]] = []
+    with not_mining(world):
+        if was_sent:
+            hand_over(world, raw)
+        world.devnet.rpc("anvil_setNextBlockBaseFeePerGas", hex(10**10))
+        world.devnet.rpc("evm_mine")
+        assert next_nonce(world) == nonce
+        miner = mine_later(world, 1.5)
+        chain.settle([raw], nonce, on_signed=lambda *one: told.append(one))
+        miner.join()
+
+    assert next_nonce(world) == nonce + 1
+    assert {one[2] for one in told} == {nonce}
+    (sent,) = [
+        found
+        for one in told
+        if (found := world.devnet.rpc("eth_getTransactionByHash", "0x" + one[0].hex())) and found["blockNumber"]
+    ]
+    assert (sent["to"], sent["value"], sent["input"]) == (sent["from"], "0x0", "0x")
+    assert commit(chain, 1, digest(1)).events
+
+
+def test_settle__signed_for_more_gas_than_a_block_has__takes_the_nonce_and_goes_on(
+    world: DevnetWorld, proxy: RpcProxy
+) -> None:
+    nonce = next_nonce(world)
+    raw = signed_commit(world.chain(0), nonce, 10**11)  # type: ignore[arg-type]
+
+    def refuse_the_first(parameters: list[Any], ask: Pass) -> Answer:
+        return error(-32000, "exceeds block gas limit") if parameters == ["0x" + raw.hex()] else ask()
+
+    proxy.faults["eth_sendRawTransaction"] = refuse_the_first
+    chain = sender(world, 0, proxy.url)
+
+    chain.settle([raw], nonce)
+
+    assert next_nonce(world) == nonce + 1
+    commit(chain, 1, digest(1))
+    assert world.chain(0).look().round.commits == 1
+
+
+def test_settle__endpoint_refuses_everything__says_why_and_offers_no_more_each_time(
+    world: DevnetWorld, proxy: RpcProxy
+) -> None:
+    nonce = next_nonce(world)
+    journal = [signed_commit(world.chain(0), nonce, 10**10)]  # type: ignore[arg-type]
+    proxy.faults["eth_sendRawTransaction"] = lambda parameters, ask: error(-32000, "not today")
+    chain = sender(world, 0, proxy.url, patience=replace(HASTY, replace_after=0.05))
+    suggested = int(world.devnet.rpc("eth_gasPrice"), 16)
+
+    for _ in range(5):
+        with pytest.raises(TransactionFailed, match="not today"):
+            chain.settle(tuple(journal), nonce, on_signed=lambda found, raw, nonce: journal.append(raw))
+
+    assert len(journal) < 20
+    assert highest(journal).most < 10 * max(suggested, 10**10)
+    assert next_nonce(world) == nonce
+
+    del proxy.faults["eth_sendRawTransaction"]
+    chain.settle(journal, nonce)
+    assert next_nonce(world) == nonce + 1
+
+
+def test_settle__chain_makes_no_blocks__is_stuck_until_it_does(world: DevnetWorld) -> None:
+    chain = sender(world, 0, patience=replace(HASTY, replace_after=0.1))
+    nonce = next_nonce(world)
+    journal = [signed_commit(chain, nonce, 10**10)]
+    with not_mining(world):
+        for _ in range(3):
+            with pytest.raises(TransactionStuck, match=f"nonce {nonce} of 0x"):
+                chain.settle(tuple(journal), nonce, on_signed=lambda found, raw, nonce: journal.append(raw))
+        assert len(waiting(world, 0)) == 1
+        world.devnet.rpc("evm_mine")
+        chain.settle(journal, nonce)
+
+    assert next_nonce(world) == nonce + 1
+
+
+def test_settle__account_cannot_pay__says_so_and_goes_on_when_it_can(world: DevnetWorld) -> None:
+    poor = Signer(b"\x66" * 32)
+    nonce = int(world.devnet.rpc("eth_getTransactionCount", poor.checksum_address, "latest"), 16)
+    chain = Web3Chain.connect(world.devnet.rpc_url, world.coordinator, signer=poor, patience=HASTY)
+    raw = signed_commit(chain, nonce, 10**10, poor)
+    world.devnet.rpc("anvil_setBalance", poor.checksum_address, hex(1))
+
+    with pytest.raises(InsufficientFunds, match="send it some ether"):
+        chain.settle([raw], nonce)
+    world.devnet.rpc("anvil_setBalance", poor.checksum_address, hex(10**18))
+    chain.settle([raw], nonce)
+
+    assert int(world.devnet.rpc("eth_getTransactionCount", poor.checksum_address, "latest"), 16) == nonce + 1
+
+
+def test_settle__chain_was_set_back__hands_nothing_over_and_the_nonce_is_free(
+    world: DevnetWorld, proxy: RpcProxy
+) -> None:
+    nonce = next_nonce(world) + 7
+    chain = sender(world, 0, proxy.url, patience=replace(HASTY, replace_after=0.3))
+
+    chain.settle([signed_commit(chain, nonce, 10**10)], nonce)
+
+    assert "eth_sendRawTransaction" not in proxy.asked
+    commit(chain, 1, digest(1))
     assert world.chain(0).look().round.commits == 1
 
 

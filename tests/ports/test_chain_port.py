@@ -772,8 +772,9 @@ def test_settle__signed_before_a_kill__gets_in_once(deployed: Deploy) -> None:
         chain.send(RegisterNode(label="killed"), on_signed=die)
     assert chain.look().swarm.active_nodes == 1
 
-    chain.settle(*signed[0])
-    chain.settle(*signed[0])
+    raw, nonce = signed[0]
+    chain.settle([raw], nonce)
+    chain.settle([raw], nonce)
 
     assert chain.look().swarm.active_nodes == 2
     assert len(chain.events()) == 2
@@ -784,7 +785,8 @@ def test_settle__it_was_sent_before_the_kill__changes_nothing(deployed: Deploy) 
     signed: list[tuple[bytes, int]] = []
     chains[0].send(OpenRound(), on_signed=lambda found, raw, nonce: signed.append((raw, nonce)))
 
-    chains[0].settle(*signed[0])
+    raw, nonce = signed[0]
+    chains[0].settle([raw], nonce)
 
     assert chains[0].look().swarm.current_round == 1
 

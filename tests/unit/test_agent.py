@@ -12,6 +12,7 @@ import pytest
 from swarm_chain.adapters.memory import MemoryChain
 from swarm_chain.agent import convergence
 from swarm_chain.agent.activity import Health
+from swarm_chain.agent.journal import SignedTransaction
 from swarm_chain.agent.policy import Policy
 from swarm_chain.core.cids import document_cid
 from swarm_chain.core.documents import Excluded, Reason, UpdateDocument, read
@@ -166,7 +167,7 @@ def test_kill__after_signing__the_signed_transaction_is_settled_and_no_second_se
             assert on_signed is not None
             on_signed(digest, raw, nonce)
             if was_sent:
-                node.chain.settle(raw, nonce)
+                node.chain.settle([raw], nonce)
             raise Killed
 
         return send(call, on_signed=then_killed)
@@ -181,6 +182,28 @@ def test_kill__after_signing__the_signed_transaction_is_settled_and_no_second_se
     assert swarm.chain.node_info(node.account).committed_round == 1
     swarm.run(rounds=1)
     assert swarm.head_value() == EACH_ROUND
+
+
+def test_settle__several_signed_with_one_nonce__are_settled_together_by_nonce(tmp_path: Path) -> None:
+    swarm = Swarm(tmp_path)
+    node = swarm.nodes[0]
+    for nonce, raw in ((6, b"d"), (5, b"a"), (5, b"b")):
+        node.journal.record_signed(SignedTransaction(digest=raw, nonce=nonce, raw=raw, function="openRound"))
+    settled: list[tuple[list[bytes], int]] = []
+    left: list[list[bytes]] = []
+
+    def settle(signed: Sequence[bytes], nonce: int, *, on_signed: OnSigned | None = None) -> None:
+        assert on_signed is not None
+        on_signed(b"c%d" % nonce, b"c", nonce)
+        settled.append((list(signed), nonce))
+        left.append([one.raw for one in node.journal.unsettled()])
+
+    node.chain.settle = settle  # type: ignore[method-assign]
+    node.agent.step()
+
+    assert settled == [([b"a", b"b"], 5), ([b"d"], 6)]
+    assert left == [[b"a", b"b", b"c", b"d"], [b"d", b"c"]]
+    assert node.journal.unsettled() == []
 
 
 def test_abort__base_unchanged__submits_again_without_training(tmp_path: Path) -> None:

@@ -167,8 +167,9 @@ def test_settle__signed_but_never_sent__is_executed_once() -> None:
         chain.send(RegisterNode(label="a"), on_signed=die)
     assert chain.look().swarm.active_nodes == 0
 
-    chain.settle(*signed[0])
-    chain.settle(*signed[0])
+    raw, nonce = signed[0]
+    chain.settle([raw], nonce)
+    chain.settle([raw], nonce)
 
     assert chain.look().swarm.active_nodes == 1
     assert len(chain.events()) == 1
