@@ -279,9 +279,9 @@ def _deploy(size: Size, folder: Path, devnet: Any) -> dict[str, Any]:
     from swarm_chain.core import weights
     from swarm_chain.core.documents import MergeSettings, ShippedSource, TaskDocument, UpdateSettings, genesis
     from swarm_chain.core.unixfs import import_bytes
-    from swarm_chain.deployer import Deployer
     from swarm_chain.deployment import deploy, swarm_config
-    from swarm_chain.deployments import Deployments
+    from swarm_chain.deployment.deployer import Deployer
+    from swarm_chain.deployment.deployments import Deployments
     from swarm_chain.genesis import Genesis, put_genesis
 
     random = np.random.default_rng(0)

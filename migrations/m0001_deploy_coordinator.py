@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from swarm_chain.artifacts import load_artifact
-from swarm_chain.deployer import creation_data
 from swarm_chain.deployment import Context
+from swarm_chain.deployment.deployer import creation_data
 
 description = "deploy the swarm's coordinator"
 

@@ -105,7 +105,7 @@ def _policy(
 
 def _shower(folder: Path, config: NodeConfig) -> Callable[[Activity], None]:
     """Shows what the agent does: a line on stderr for each thing, and the file that `status` reads."""
-    from swarm_chain.node_status import write_node_status
+    from swarm_chain.status.node import write_node_status
 
     name = config.label or folder.name
     last = ""

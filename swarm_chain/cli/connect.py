@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from swarm_chain.cli.options import Place, Sender
 from swarm_chain.cli.output import say
 from swarm_chain.config.chains import DEVNET
-from swarm_chain.deployments import Deployment, Deployments
+from swarm_chain.deployment.deployments import Deployment, Deployments
 from swarm_chain.errors import AccountError, ConfigurationError, DeploymentError, StoreUnavailable
 from swarm_chain.types import Address, BlockNumber
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from swarm_chain.accounts import Signer
     from swarm_chain.adapters.web3_chain import Web3Chain
     from swarm_chain.config import Network
-    from swarm_chain.node_status import NodeStatusFile
     from swarm_chain.ports import UpdateStore
-    from swarm_chain.status import EventHistory, SwarmStatus
+    from swarm_chain.status.node import NodeStatusFile
+    from swarm_chain.status.swarm import EventHistory, SwarmStatus
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -175,14 +175,14 @@ class Reading:
 
     def status(self) -> SwarmStatus:
         """What it does now."""
-        from swarm_chain.status import read_status
+        from swarm_chain.status.swarm import read_status
 
         return read_status(self.chain, self.store, self.history)
 
     def activities(self) -> Mapping[bytes, NodeStatusFile]:
         """What agents on this machine do for it, by account."""
         from swarm_chain.cli.nodes import nodes_folder
-        from swarm_chain.node_status import node_statuses
+        from swarm_chain.status.node import node_statuses
 
         chain = self.chain
         found = node_statuses(nodes_folder(), chain_id=chain.chain_id, contract=chain.coordinator)
@@ -206,7 +206,7 @@ def open_reading(place: Place, contract: str | None, stores: Sequence[str], node
 
 
 def _reading(chain: Web3Chain, store: UpdateStore | None) -> Reading:
-    from swarm_chain.status import EventHistory
+    from swarm_chain.status.swarm import EventHistory
 
     return Reading(chain=chain, store=store, history=EventHistory(chain))
 

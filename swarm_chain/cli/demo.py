@@ -17,7 +17,7 @@ from swarm_chain.cli.params import SETTING
 from swarm_chain.errors import TaskError
 
 if TYPE_CHECKING:
-    from swarm_chain.demo import DemoReport, DemoSettings, RoundSummary
+    from swarm_chain.demo import DemoReport, DemoSettings, NodeReport, RoundSummary
     from swarm_chain.tasks.base import SplitTask
 
 DEFAULT_FOLDER = Path("-")
@@ -168,7 +168,10 @@ def _show(report: DemoReport) -> None:
         where = "swarm" if finding.round is None else f"round {finding.round}"
         show(f"{finding.fault.verdict}  {where}  {finding.fault}: {finding.message}")
     show(gas_table(report.audit))
-    show(table("trained", "samples", "test accuracy", rows=_accuracy_rows(report)))
+    columns = ("trained", "samples", "test accuracy", "on its own: alone", "the swarm")
+    show(table(*columns, rows=_accuracy_rows(report)))
+    if at_sites := _at_sites(report):
+        click.echo(at_sites)
     click.echo(
         f"audit {report.audit.verdict}: contract {checksum(scope.contract)}, chain {scope.chain_id}, "
         f"block {scope.block_number}, {report.finalized} of {report.settings.rounds} rounds finalised, "
@@ -199,16 +202,32 @@ def _included(one: RoundSummary, settings: DemoSettings) -> str:
 
 def _accuracy_rows(report: DemoReport) -> list[Sequence[object]]:
     total = sum(node.samples for node in report.nodes)
-    alone = [(f"{node.name} alone", f"{node.samples:,}", _percent(node.alone_accuracy)) for node in report.nodes]
     return [
-        *alone,
-        ("the swarm", f"{total:,}", _percent(report.swarm_accuracy)),
-        ("all data pooled", f"{total:,}", _percent(report.pooled_accuracy)),
+        *(_alone_row(node) for node in report.nodes),
+        ("the swarm", f"{total:,}", _percent(report.swarm_accuracy), "", ""),
+        ("all data pooled", f"{total:,}", _percent(report.pooled_accuracy), "", ""),
     ]
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
+def _alone_row(node: NodeReport) -> Sequence[object]:
+    shares = (node.alone_accuracy, node.alone_own_accuracy, node.swarm_own_accuracy)
+    return (f"{node.name} alone", f"{node.samples:,}", *map(_percent, shares))
+
+
+def _at_sites(report: DemoReport) -> str:
+    """Where the swarm's model does worst, on what nodes hold out themselves, and how far that is from the best."""
+    known = [(node.swarm_own_accuracy, node.name) for node in report.nodes if node.swarm_own_accuracy is not None]
+    if len(known) < 2:
+        return ""
+    (worst, at), (best, there) = min(known), max(known)
+    return (
+        f"on what each holds out itself, the swarm's model is worst at {at} ({_percent(worst)}), "
+        f"{100 * (best - worst):.1f} points below the best, {there}"
+    )
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.1f} %"
 
 
 def _say_next(report: DemoReport) -> None:

@@ -122,10 +122,10 @@ def deploy(
     deployments.json. Run again it does nothing; broken off it goes on where it was.
     """
     from swarm_chain.cli.connect import confirmations_of, open_signer, reach, store_specs
-    from swarm_chain.deployer import Deployer
     from swarm_chain.deployment import deploy as run_migrations
     from swarm_chain.deployment import swarm_config
-    from swarm_chain.deployments import Deployments
+    from swarm_chain.deployment.deployer import Deployer
+    from swarm_chain.deployment.deployments import Deployments
     from swarm_chain.genesis import make_genesis
 
     task, merge = _task(task_name, seed, settings), _merge(rule, max_samples, max_share_bps)

@@ -62,7 +62,7 @@ def invite(address: Address, expires: Seconds, fund: int | None, stores: tuple[s
 
 def _require_registrar(found: Found, account: Address) -> None:
     """Raises `NotRegistrar`: an invitation by anybody else could not be used."""
-    from swarm_chain.deployer import Deployer
+    from swarm_chain.deployment.deployer import Deployer
 
     deployer = Deployer(found.target.rpc_urls, sender=account, chain_id=found.target.chain_id)
     role = deployer.read(found.contract, "REGISTRAR_ROLE")
@@ -71,7 +71,7 @@ def _require_registrar(found: Found, account: Address) -> None:
 
 
 def _fund(found: Found, signer: Signer, address: Address, wei: int) -> None:
-    from swarm_chain.funding import send_ether
+    from swarm_chain.membership.funding import send_ether
 
     send_ether(found.target.rpc_urls, signer, address, wei, chain_id=found.target.chain_id)
     say(f"sent {wei / 10**18:g} ether to {checksum(address)}")

@@ -15,7 +15,7 @@ from swarm_chain.errors import AccountError
 if TYPE_CHECKING:
     from swarm_chain.accounts import Keystore
     from swarm_chain.core.invitation_codes import InvitationCode
-    from swarm_chain.joining import Choice
+    from swarm_chain.membership.joining import Choice
 
 
 @click.command()
@@ -41,11 +41,11 @@ def join(
     the node's configuration: a file to read, and to edit. CODE names the chain, its RPC endpoints and the stores;
     --rpc, --network and --store replace these.
     """
-    from swarm_chain import joining
     from swarm_chain.accounts import open_keystore
     from swarm_chain.adapters.stores import open_stores
     from swarm_chain.cli.passwords import ask_password
     from swarm_chain.core.invitation_codes import decode_invitation
+    from swarm_chain.membership import joining
 
     invited = decode_invitation(code)
     keystore = _keystore(invited, sender.account)
@@ -99,7 +99,7 @@ def _choice(
     from swarm_chain import config
     from swarm_chain.adapters.stores import absolute_spec
     from swarm_chain.cli.nodes import nodes_folder
-    from swarm_chain.joining import Choice
+    from swarm_chain.membership.joining import Choice
 
     network = config.find_network(place.network) if place.network else None
     usual = network.confirmations if network else config.default_confirmations(invited.chain_id, invited.rpc_urls)

@@ -10,7 +10,7 @@ import click
 from swarm_chain.cli.output import checksum, say, show, table
 
 if TYPE_CHECKING:
-    from swarm_chain.deployments import Deployment
+    from swarm_chain.deployment.deployments import Deployment
 
 
 @click.command()
@@ -20,7 +20,7 @@ def migrations() -> None:
     Reads deployments.json only; asks no chain. `deploy` applies what is due, and `deploy --dry-run` says what that is.
     """
     from swarm_chain.deployment import load_migrations
-    from swarm_chain.deployments import Deployments
+    from swarm_chain.deployment.deployments import Deployments
 
     file = Deployments()
     loaded = load_migrations()

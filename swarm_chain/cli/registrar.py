@@ -40,7 +40,7 @@ def remove(address: Address, to: Calling) -> None:
 
 def _change(function: str, address: Address, to: Calling) -> None:
     from swarm_chain.cli.connect import confirmations_of, connect, find_contract, open_signer
-    from swarm_chain.deployer import Deployer
+    from swarm_chain.deployment.deployer import Deployer
     from swarm_chain.types import BlockNumber
 
     found = find_contract(to.place, to.contract)

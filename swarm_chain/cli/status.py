@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from swarm_chain.cli.connect import Reading
-    from swarm_chain.node_status import NodeStatusFile
-    from swarm_chain.status import NodeState, SwarmStatus
+    from swarm_chain.status.node import NodeStatusFile
+    from swarm_chain.status.swarm import NodeState, SwarmStatus
 
 REFRESH = 1.0
 """Seconds between two looks of `--watch`."""
@@ -58,7 +58,7 @@ def status(
         return
     found = reading.status()
     if json_file:
-        from swarm_chain.status import document_of
+        from swarm_chain.status.swarm import document_of
 
         write_json(json_file, document_of(found))
     if str(json_file) != "-":

@@ -15,7 +15,7 @@ from typing import Final, Self
 from swarm_chain import children
 from swarm_chain.demo.places import Places
 from swarm_chain.demo.swarm import Member
-from swarm_chain.node_status import read_node_status
+from swarm_chain.status.node import read_node_status
 
 ONE_THREAD: Final = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 """Nodes that share a machine do not fight for its cores."""

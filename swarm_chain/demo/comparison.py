@@ -25,9 +25,13 @@ _NICENESS: Final = 10
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Baselines:
-    """Test accuracies without a swarm: each node's own, and of all data pooled. `samples` are training examples."""
+    """Test accuracies without a swarm: each node's own, and of all data pooled. `samples` are training examples.
+
+    `alone_own` is each node's own model on what that node holds out, None where it holds nothing out.
+    """
 
     alone: tuple[float, ...]
+    alone_own: tuple[float | None, ...]
     pooled: float
     samples: tuple[int, ...]
 
@@ -55,7 +59,12 @@ class Comparison:
         if status != 0:
             raise DemoFailed(f"the comparison failed: {children.last_line(self._log)}")
         found = json.loads(self._answer.read_text(encoding="utf-8"))
-        return Baselines(alone=tuple(found["alone"]), pooled=float(found["pooled"]), samples=tuple(found["samples"]))
+        return Baselines(
+            alone=tuple(found["alone"]),
+            alone_own=tuple(found["alone_own"]),
+            pooled=float(found["pooled"]),
+            samples=tuple(found["samples"]),
+        )
 
     def __enter__(self) -> Self:
         return self

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from swarm_chain.demo.comparison import Baselines, accuracy_of
+from swarm_chain.demo.comparison import METRIC, Baselines, accuracy_of
 from swarm_chain.errors import DataError, TaskError
 from swarm_chain.tasks import load_task
 from swarm_chain.tasks.base import NodeData, SplitTask
@@ -24,22 +25,19 @@ def measure(task: SplitTask, data: Sequence[str], *, dealt: bool, nodes: int, se
     `data` is each node's; `dealt` says whether it is what the task deals out.
     """
     from swarm_chain.adapters.torch_trainer import TorchTrainer, initial_parameters, score
-    from swarm_chain.tasks.baselines import measure_baselines
+    from swarm_chain.tasks.baselines import train_alone
 
     split = task.split(nodes, seed)
     parts = [task.open_data(each) for each in data]
     require_unseen(split.test, parts)
     trainers = [TorchTrainer(task, part) for part in parts]
-    found = measure_baselines(
-        trainers,
-        TorchTrainer(task, split.pooled if dealt else pool(parts)),
-        initial=initial_parameters(task),
-        rounds=rounds,
-        score=lambda parameters: score(task, parameters, split.test),
-    )
+    initial = initial_parameters(task)
+    alone = [train_alone(trainer, initial, rounds=rounds) for trainer in trainers]
+    pooled = train_alone(TorchTrainer(task, split.pooled if dealt else pool(parts)), initial, rounds=rounds)
     return Baselines(
-        alone=tuple(accuracy_of(metrics) for metrics in found.alone),
-        pooled=accuracy_of(found.pooled),
+        alone=tuple(accuracy_of(score(task, parameters, split.test)) for parameters in alone),
+        alone_own=tuple(trainer.evaluate(own).get(METRIC) for trainer, own in zip(trainers, alone, strict=True)),
+        pooled=accuracy_of(score(task, pooled, split.test)),
         samples=tuple(trainer.samples() for trainer in trainers),
     )
 
@@ -71,9 +69,7 @@ def main(request: Path, answer: Path) -> None:
         task = task.dealing(asked["sources"])
     choices = {key: asked[key] for key in ("dealt", "nodes", "seed", "rounds")}
     found = measure(task, asked["data"], **choices)
-    answer.write_text(
-        json.dumps({"alone": found.alone, "pooled": found.pooled, "samples": found.samples}) + "\n", encoding="utf-8"
-    )
+    answer.write_text(json.dumps(asdict(found)) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -17,12 +17,18 @@ from swarm_chain.types import Address, Digest, RoundNumber
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NodeReport:
-    """One node: what it trained on, and how good it is without the others."""
+    """One node: what it trained on, and how good it is without the others.
+
+    `alone_own_accuracy` and `swarm_own_accuracy` are its own model's and the swarm's on what it holds out itself; None
+    where it holds nothing out.
+    """
 
     name: str
     address: Address
     samples: int
     alone_accuracy: float
+    alone_own_accuracy: float | None
+    swarm_own_accuracy: float | None
     gas: int
 
 
@@ -172,6 +178,8 @@ def _node(node: NodeReport) -> dict[str, Any]:
         "address": _hex(node.address),
         "samples": node.samples,
         "alone_accuracy": node.alone_accuracy,
+        "alone_own_accuracy": node.alone_own_accuracy,
+        "swarm_own_accuracy": node.swarm_own_accuracy,
         "gas": node.gas,
     }
 

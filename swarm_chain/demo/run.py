@@ -17,7 +17,7 @@ from swarm_chain.core import documents, unixfs, weights
 from swarm_chain.core.documents import ResultDocument
 from swarm_chain.core.unixfs import File
 from swarm_chain.demo.agents import Agents
-from swarm_chain.demo.comparison import Baselines, Comparison, accuracy_of
+from swarm_chain.demo.comparison import METRIC, Baselines, Comparison, accuracy_of
 from swarm_chain.demo.places import Places, places
 from swarm_chain.demo.report import DemoReport, Kept, NodeReport, gas_of, summarize_rounds
 from swarm_chain.demo.scene import Scene, Screen
@@ -94,11 +94,13 @@ class _Demo:
         store = open_stores([swarm.store], writable=False)
         found = self._audit(swarm, store)
         test = self._settings.task.split(self._settings.nodes, self._settings.seed).test
+        head = read_head(swarm, store)
+        at_home = [self._score_at(member, head) for member in members]
         return DemoReport(
             settings=self._settings,
-            nodes=tuple(_node_reports(members, baselines, found)),
+            nodes=tuple(_node_reports(members, baselines, at_home, found)),
             pooled_accuracy=baselines.pooled,
-            swarm_accuracy=self._score(read_head(swarm, store), test),
+            swarm_accuracy=self._score(head, test),
             test_samples=len(test),  # type: ignore[arg-type]  # torch's Dataset does not say that it has one
             rounds=tuple(summarize_rounds(found, store.get, watcher.seconds)),
             audit=found,
@@ -157,6 +159,12 @@ class _Demo:
 
         return accuracy_of(score(self._settings.task, parameters, test))
 
+    def _score_at(self, member: Member, parameters: Parameters) -> float | None:
+        """On what a node holds out; None where that is nothing."""
+        from swarm_chain.adapters.torch_trainer import TorchTrainer
+
+        return TorchTrainer(self._settings.task, member.data).evaluate(parameters).get(METRIC)
+
 
 def read_head(swarm: Swarm, store: UpdateStore) -> Parameters:
     """The swarm's model, as any stranger gets it: named by the chain, read from the store."""
@@ -175,12 +183,17 @@ def _require_hope(scene: Scene, agents: Agents, seconds: float) -> None:
         raise DemoFailed(f"no round was finalised for {seconds:.0f} s; look into the agents' logs")
 
 
-def _node_reports(members: Sequence[Member], baselines: Baselines, found: AuditReport) -> Iterator[NodeReport]:
-    for member, alone, samples in zip(members, baselines.alone, baselines.samples, strict=True):
+def _node_reports(
+    members: Sequence[Member], baselines: Baselines, at_home: Sequence[float | None], found: AuditReport
+) -> Iterator[NodeReport]:
+    measured = zip(members, baselines.alone, baselines.alone_own, at_home, baselines.samples, strict=True)
+    for member, alone, alone_own, swarm_own, samples in measured:
         yield NodeReport(
             name=member.name,
             address=member.account,
             samples=samples,
             alone_accuracy=alone,
+            alone_own_accuracy=alone_own,
+            swarm_own_accuracy=swarm_own,
             gas=gas_of(found, member.account),
         )

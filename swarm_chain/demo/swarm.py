@@ -12,14 +12,14 @@ from swarm_chain.adapters.web3_chain import Web3Chain
 from swarm_chain.core.invitation_codes import InvitationCode, decode_invitation, encode_invitation
 from swarm_chain.demo.places import Places
 from swarm_chain.demo.settings import DemoSettings
-from swarm_chain.deployer import Deployer
 from swarm_chain.deployment import deploy
-from swarm_chain.deployments import Deployments
+from swarm_chain.deployment.deployer import Deployer
+from swarm_chain.deployment.deployments import Deployments
 from swarm_chain.devnet import Devnet
 from swarm_chain.errors import DeploymentError
-from swarm_chain.funding import DEFAULT_FUNDS, send_ether
 from swarm_chain.genesis import Genesis, make_genesis, merge_settings, put_genesis
-from swarm_chain.joining import Choice, configure, connect_invited, register
+from swarm_chain.membership.funding import DEFAULT_FUNDS, send_ether
+from swarm_chain.membership.joining import Choice, configure, connect_invited, register
 from swarm_chain.types import Address, BlockNumber, Invitation, Timestamp
 
 PASSWORD: Final = "demo"  # noqa: S105  its keys are worth nothing

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from swarm_chain.agent.activity import Activity
 from swarm_chain.demo.agents import AgentProcess
 from swarm_chain.demo.scene import AgentState, Scene
-from swarm_chain.node_status import read_node_status
 from swarm_chain.ports import Chain
+from swarm_chain.status.node import read_node_status
 from swarm_chain.types import (
     Address,
     BlockNumber,

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from swarm_chain.artifacts import load_artifact
-from swarm_chain.deployer import Deployer, Transaction
+from swarm_chain.deployment.deployer import Deployer, Transaction
+from swarm_chain.deployment.deployments import AppliedMigration, Deployment, Deployments, PendingTransaction
 from swarm_chain.deployment.migrations import Migration
-from swarm_chain.deployments import AppliedMigration, Deployment, Deployments, PendingTransaction
 from swarm_chain.errors import ChainUnavailable, DeploymentError, SwarmChainError, TransactionStuck
 from swarm_chain.types import Address, BlockNumber, Gas
 

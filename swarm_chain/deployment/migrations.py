@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Final
 
 from swarm_chain import config
-from swarm_chain.deployments import AppliedMigration, Deployment
+from swarm_chain.deployment.deployments import AppliedMigration, Deployment
 from swarm_chain.errors import DeploymentError
 
 Migration = ModuleType

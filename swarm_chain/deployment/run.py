@@ -10,10 +10,10 @@ from typing import Final
 
 from swarm_chain import config as settings
 from swarm_chain.core.quorum import Tolerance, tolerances, warnings
-from swarm_chain.deployer import Deployer
 from swarm_chain.deployment.context import Context, OnProgress, Step
+from swarm_chain.deployment.deployer import Deployer
+from swarm_chain.deployment.deployments import DEFAULT_NAME, Deployment, Deployments
 from swarm_chain.deployment.migrations import load_migrations
-from swarm_chain.deployments import DEFAULT_NAME, Deployment, Deployments
 from swarm_chain.errors import DeploymentError
 from swarm_chain.types import Address, Digest, Seconds, SwarmConfig
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from swarm_chain.adapters.web3_chain import Web3Chain
 from swarm_chain.config import load_node_config
-from swarm_chain.node_status import NodeStatusFile, read_node_status
+from swarm_chain.status.node import NodeStatusFile, read_node_status
 from swarm_chain.types import Event
 
 

@@ -20,9 +20,9 @@ from swarm_chain.core.cids import Cid, document_cid
 from swarm_chain.core.documents import ShippedSource, genesis
 from swarm_chain.core.invitation_codes import InvitationCode, decode_invitation, encode_invitation
 from swarm_chain.core.merge import parse_rule
-from swarm_chain.deployer import Deployer
 from swarm_chain.deployment import deploy, swarm_config
-from swarm_chain.deployments import Deployments
+from swarm_chain.deployment.deployer import Deployer
+from swarm_chain.deployment.deployments import Deployments
 from swarm_chain.devnet import Devnet, free_port
 from swarm_chain.genesis import Genesis, make_genesis, merge_settings, put_genesis
 from swarm_chain.tasks import load_task

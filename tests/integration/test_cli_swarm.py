@@ -12,10 +12,10 @@ from jsonschema import Draft202012Validator
 
 from swarm_chain.config import load_node_config
 from swarm_chain.core.cids import document_cid
-from swarm_chain.deployments import Deployments
+from swarm_chain.deployment.deployments import Deployments
 from swarm_chain.devnet import Devnet, free_port
-from swarm_chain.node_status import read_node_status
 from swarm_chain.schemas import load_schema
+from swarm_chain.status.node import read_node_status
 from swarm_chain.types import Digest
 from tests.command_line import CommandLine
 

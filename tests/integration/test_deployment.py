@@ -10,9 +10,10 @@ import pytest
 from swarm_chain.accounts import Signer, development_signer
 from swarm_chain.adapters.web3_chain import Web3Chain
 from swarm_chain.artifacts import load_artifact
-from swarm_chain.deployer import Deployer
 from swarm_chain.deployment import deploy, swarm_config
-from swarm_chain.deployments import Deployment, Deployments
+from swarm_chain.deployment.deployer import Deployer
+from swarm_chain.deployment.deployments import Deployment, Deployments
+from swarm_chain.deployment.registrars import is_registrar, set_registrar
 from swarm_chain.devnet import Devnet
 from swarm_chain.errors import (
     DeploymentError,
@@ -23,7 +24,6 @@ from swarm_chain.errors import (
     WrongChain,
     ZeroTaskDigest,
 )
-from swarm_chain.registrars import is_registrar, set_registrar
 from swarm_chain.types import Address, Digest, SwarmConfig
 
 ADMIN, REGISTRAR, OTHER = (development_signer(f"dev{index}", chain_id=31337) for index in (0, 1, 2))

@@ -10,9 +10,9 @@ import pytest
 from swarm_chain.accounts import Signer, development_signer
 from swarm_chain.adapters.web3_chain import Web3Chain
 from swarm_chain.core.invitation_codes import InvitationCode, check_invitation, decode_invitation, encode_invitation
-from swarm_chain.deployer import Deployer
 from swarm_chain.deployment import deploy, swarm_config
-from swarm_chain.deployments import Deployment, Deployments
+from swarm_chain.deployment.deployer import Deployer
+from swarm_chain.deployment.deployments import Deployment, Deployments
 from swarm_chain.devnet import Devnet
 from swarm_chain.errors import (
     AlreadyRegistered,

@@ -12,7 +12,7 @@ import pytest
 
 from swarm_chain import config
 from swarm_chain.adapters.web3_chain import Web3Chain
-from swarm_chain.deployments import Deployments
+from swarm_chain.deployment.deployments import Deployments
 from swarm_chain.devnet import Devnet
 
 

@@ -14,8 +14,8 @@ from swarm_chain.adapters.memory import MemoryChain
 from swarm_chain.agent.activity import Activity, Health
 from swarm_chain.cli.agent import describe
 from swarm_chain.cli.status import describe_activity, describe_metrics, render
-from swarm_chain.node_status import FILE, NodeStatusFile, node_statuses, read_node_status, write_node_status
-from swarm_chain.status import read_status
+from swarm_chain.status.node import FILE, NodeStatusFile, node_statuses, read_node_status, write_node_status
+from swarm_chain.status.swarm import read_status
 from swarm_chain.types import AddNode, Address, OpenRound, Suspend
 from tests.unit.test_status import ADMIN, A, B, close, commit, open_round, swarm
 

@@ -17,6 +17,7 @@ from torch.utils.data import Dataset
 
 from swarm_chain.agent.activity import Activity
 from swarm_chain.audit import AuditReport, Fault, Finding, GasUse, Outcome, RoundReport, Scope, Verdict
+from swarm_chain.cli.demo import _accuracy_rows, _at_sites
 from swarm_chain.cli.demo_screen import LineScreen, describe_round, describe_waiting, render
 from swarm_chain.core.cids import Codec, cid_of, document_cid
 from swarm_chain.core.merge import parse_rule
@@ -29,8 +30,8 @@ from swarm_chain.demo.report import Kept, gas_by_call, gas_of, summarize_rounds
 from swarm_chain.demo.swarm import Member
 from swarm_chain.demo.watch import Watcher
 from swarm_chain.errors import ConfigurationError, DataError, DemoFailed, TaskError
-from swarm_chain.node_status import write_node_status
 from swarm_chain.schemas import load_schema
+from swarm_chain.status.node import write_node_status
 from swarm_chain.tasks import Digits
 from swarm_chain.tasks.base import NodeData
 from swarm_chain.tasks.batches import count
@@ -315,6 +316,8 @@ def test_measure__dealt_out__alone_has_its_own_part_and_pooled_all(tmp_path: Pat
     assert list(found.samples) == [len(part.training) for part in split.parts]  # type: ignore[arg-type]
     assert len(found.alone) == 3
     assert found.pooled > max(found.alone)
+    # Labels are skewed, so a node's own model does better on its own than on everybody's.
+    assert all(own is not None and own > alone for own, alone in zip(found.alone_own, found.alone, strict=True))
 
 
 def test_measure__own_data__is_pooled_from_the_nodes(tmp_path: Path) -> None:
@@ -417,10 +420,18 @@ def summary(number: int, outcome: Outcome = Outcome.FINALIZED) -> RoundSummary:
 
 
 def report(audit: AuditReport, *rounds: RoundSummary) -> DemoReport:
-    node = NodeReport(name="node-1", address=NODE, samples=60, alone_accuracy=0.5, gas=110)
+    node = NodeReport(
+        name="node-1",
+        address=NODE,
+        samples=60,
+        alone_accuracy=0.5,
+        alone_own_accuracy=0.75,
+        swarm_own_accuracy=0.6,
+        gas=110,
+    )
     return DemoReport(
         settings=settings(),
-        nodes=(node, replace(node, name="node-2")),
+        nodes=(node, replace(node, name="node-2", alone_own_accuracy=None, swarm_own_accuracy=None)),
         pooled_accuracy=0.9,
         swarm_accuracy=0.8,
         test_samples=359,
@@ -437,6 +448,22 @@ def test_document__of_a_report_with_an_aborted_round__is_as_its_schema_says() ->
     made = report(audit_report(), summary(1), summary(2, Outcome.ABORTED), summary(3))
     Draft202012Validator(load_schema("demo")).validate(made.document())
     assert made.document()["rounds"][0]["excluded"] == [{"name": "node-2", "reason": "non-finite"}]
+
+
+def test_at_sites__several_that_hold_something_out__names_the_worst_and_the_best() -> None:
+    made = report(audit_report())
+    assert _at_sites(made) == ""
+    first = made.nodes[0]
+    nodes = (first, replace(first, name="node-2", swarm_own_accuracy=0.9), replace(first, swarm_own_accuracy=0.8))
+    assert _at_sites(replace(made, nodes=nodes)) == (
+        "on what each holds out itself, the swarm's model is worst at node-1 (60.0 %), 30.0 points below the best, node-2"
+    )
+
+
+def test_accuracy_rows__node_holds_nothing_out__has_dashes() -> None:
+    rows = _accuracy_rows(report(audit_report()))
+    assert rows[0] == ("node-1 alone", "60", "50.0 %", "75.0 %", "60.0 %")
+    assert rows[1] == ("node-2 alone", "60", "50.0 %", "-", "-")
 
 
 def test_is_success__needs_every_round_finalised_and_an_audit_that_passed() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from swarm_chain.deployment import MigrationStatus, load_migrations, migration_states, swarm_config
-from swarm_chain.deployments import AppliedMigration, Deployment, Deployments, PendingTransaction
+from swarm_chain.deployment.deployments import AppliedMigration, Deployment, Deployments, PendingTransaction
 from swarm_chain.errors import DeploymentError
 from swarm_chain.types import Address, BlockNumber, Digest, Gas
 

@@ -14,7 +14,7 @@ from swarm_chain.core.cids import Cid, Codec, document_cid
 from swarm_chain.core.commitments import commitment_to
 from swarm_chain.core.documents import UpdateDocument
 from swarm_chain.schemas import load_schema
-from swarm_chain.status import SETTLED_DEPTH, EventHistory, SwarmStatus, document_of, read_status
+from swarm_chain.status.swarm import SETTLED_DEPTH, EventHistory, SwarmStatus, document_of, read_status
 from swarm_chain.types import (
     AddNode,
     Address,

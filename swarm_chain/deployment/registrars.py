@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from swarm_chain.deployer import Deployer
+from swarm_chain.deployment.deployer import Deployer
 from swarm_chain.errors import DeploymentError
 from swarm_chain.types import Address, Gas
 

@@ -1,0 +1,1 @@
+"""How an account becomes a node: ether for its gas, and joining with an invitation."""
