@@ -144,8 +144,6 @@ class Task(ABC):
 class SplitTask(Task):
     """A task that brings its own data set, which a demo or a measurement can deal out to nodes."""
 
-    nodes: ClassVar[int] = 4
-    """Nodes that it is usually dealt out to."""
     part_file: ClassVar[str] = "data.npz"
     """Name of the file that a node's part is written to."""
     takes_sources: ClassVar[bool] = False

@@ -11,6 +11,7 @@ from swarm_chain.tasks.base import NodeData, Split, SplitTask
 from swarm_chain.tasks.digits_data import Part, Rows, all_rows, is_held_out, is_test, read_rows, write_rows
 from swarm_chain.tasks.hyperparameters import Hyperparameters
 from swarm_chain.tasks.label_skew import deal_out
+from swarm_chain.tasks.metrics import class_metrics
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 CENTRE, SCALE = 8.0, 24.0**0.5
 """Mean and standard deviation of the values a pixel may have, 0 to 16. Nothing here comes from anybody's data."""
 
+CLASSES = tuple(f"digit_{digit}" for digit in range(10))
 MIN_TRAINING_ROWS = 60
 CONCENTRATION = 0.5
 
@@ -57,9 +59,10 @@ class Digits(SplitTask):
         return cross_entropy(outputs, targets)
 
     def metrics(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
-        """`accuracy`, the share of digits told right, and `loss`."""
-        accuracy = (outputs.argmax(dim=1) == targets).double().mean()
-        return {"accuracy": float(accuracy), **super().metrics(outputs, targets)}
+        """`accuracy`, the share of digits told right, `loss`, and `digit_0.recall` and so on where there are enough."""
+        predicted = outputs.argmax(dim=1)
+        found = {"accuracy": float((predicted == targets).double().mean()), **super().metrics(outputs, targets)}
+        return found | class_metrics(predicted, targets, CLASSES, self.group_minimum)
 
     def split(self, nodes: int, seed: int) -> Split:
         """Disjoint, unequal parts by Dirichlet 0.5 over labels, and the fifth of all rows that is for testing."""

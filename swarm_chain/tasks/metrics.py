@@ -40,22 +40,24 @@ def binary_metrics(probabilities: Tensor, targets: Tensor) -> dict[str, float]:
     return found | _of_positives(called, truth) | _of_negatives(called, truth) | _ranking(given, truth)
 
 
-def class_metrics(predicted: Tensor, targets: Tensor, names: Sequence[str]) -> dict[str, float]:
-    """`NAME.recall` for each class: the share of its examples that were told right, with its interval.
+def class_metrics(predicted: Tensor, targets: Tensor, names: Sequence[str], minimum: int) -> dict[str, float]:
+    """`NAME.recall` for each class that has enough examples: the share of them that were told right, with its interval.
 
     Both tensors hold class numbers, of shape (n,).
     """
     from sklearn.metrics import recall_score
 
     called, truth = predicted.long().numpy(), targets.long().numpy()
-    labels = [number for number in range(len(names)) if (truth == number).any()]
-    shares = recall_score(truth, called, labels=labels, average=None)
+    enough = [number for number in range(len(names)) if (truth == number).sum() >= minimum]
+    too_few = [f"{name}.recall" for number, name in enumerate(names) if number not in enough]
+    _leave_out(too_few, len(truth), f"fewer than {minimum} of the class")
+    if not enough:
+        return {}
     found: dict[str, float] = {}
-    for number, share in zip(labels, shares, strict=True):
+    shares = recall_score(truth, called, labels=enough, average=None)
+    for number, share in zip(enough, shares, strict=True):
         interval = _of_shares(called[truth == number] == number)
         found |= _with_interval(f"{names[number]}.recall", float(share), interval)
-    absent = [name for number, name in enumerate(names) if number not in labels]
-    _leave_out([f"{name}.recall" for name in absent], len(truth), "there is no example of it")
     return found
 
 

@@ -456,7 +456,8 @@ def test_at_sites__several_that_hold_something_out__names_the_worst_and_the_best
     first = made.nodes[0]
     nodes = (first, replace(first, name="node-2", swarm_own_accuracy=0.9), replace(first, swarm_own_accuracy=0.8))
     assert _at_sites(replace(made, nodes=nodes)) == (
-        "on what each holds out itself, the swarm's model is worst at node-1 (60.0 %), 30.0 points below the best, node-2"
+        "on what each holds out itself, the swarm's model is worst at node-1 (60.0 %), "
+        "30.0 points below the best, node-2"
     )
 
 

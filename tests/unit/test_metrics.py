@@ -12,7 +12,8 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
-from swarm_chain.tasks import Hyperparameters, NodeData, Task
+from swarm_chain.adapters.torch_trainer import initial_parameters, score
+from swarm_chain.tasks import Digits, Hyperparameters, NodeData, Task
 from swarm_chain.tasks.intervals import of_auroc, of_mean, of_share
 from swarm_chain.tasks.metrics import binary_metrics, class_metrics, group_metrics
 
@@ -58,12 +59,24 @@ def test_binary_metrics__one_example__has_no_interval_of_a_mean() -> None:
 
 def test_class_metrics__classes__each_has_the_share_told_right(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    found = class_metrics(torch.tensor([0, 0, 1, 1]), torch.tensor([0, 1, 1, 1]), ("cat", "dog", "eel"))
+    targets = torch.tensor([0, 0, 1, 1, 1, 2])
+    found = class_metrics(torch.tensor([0, 0, 0, 1, 1, 2]), targets, ("cat", "dog", "eel", "fox"), 2)
     assert found["cat.recall"] == 1
     assert found["dog.recall"] == pytest.approx(2 / 3)
     assert found["dog.recall_low"] < 2 / 3 < found["dog.recall_high"]
-    assert not any(name.startswith("eel") for name in found)
-    assert "eel.recall (there is no example of it)" in caplog.text
+    assert len(found) == 6
+    assert "eel.recall, fox.recall (fewer than 2 of the class)" in caplog.text
+
+
+def test_class_metrics__too_few_of_any__are_none() -> None:
+    assert class_metrics(torch.tensor([0]), torch.tensor([0]), ("cat", "dog"), 2) == {}
+
+
+def test_digits__test_examples__are_measured_by_digit_too() -> None:
+    task = Digits()
+    found = score(task, initial_parameters(task), task.test)
+    recalls = [found[f"digit_{digit}.recall"] for digit in range(10)]
+    assert sum(recalls) / 10 == pytest.approx(found["accuracy"], abs=0.02)
 
 
 def test_group_metrics__group_is_small__is_left_out(caplog: pytest.LogCaptureFixture) -> None:
