@@ -98,7 +98,7 @@ def test_commands__every_call_of_the_contract__has_one() -> None:
     from swarm_chain.types import Call
 
     source = "".join((PACKAGE / "cli" / f"{name}.py").read_text() for name in ("node", "round", "join", "calls"))
-    source += (PACKAGE / "joining.py").read_text()
+    source += (PACKAGE / "membership" / "joining.py").read_text()
     missing = [call.__name__ for call in Call.__subclasses__() if f"{call.__name__}(" not in source]
     assert not missing
 
