@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from swarm_chain.audit.comparison import Entry, Judged, compare_lists
 from swarm_chain.audit.evidence import Evidence, Failures
@@ -10,9 +10,9 @@ from swarm_chain.audit.failures import Names, of_failures
 from swarm_chain.audit.history import RoundRecord
 from swarm_chain.audit.report import Fault, Finding
 from swarm_chain.audit.weights_difference import describe_difference
-from swarm_chain.core.cids import document_cid
+from swarm_chain.core.cids import document_cid, document_digest
 from swarm_chain.core.documents import Excluded, Reason, ResultDocument, TaskDocument, UpdateDocument
-from swarm_chain.core.judge import Base, BuiltResult, Judgement, RoundFacts, build_result, judge_updates
+from swarm_chain.core.judge import Base, BuiltResult, Judgement, RoundFacts, build_result, compared_with, judge_updates
 from swarm_chain.core.unixfs import File
 from swarm_chain.errors import Malformed, MergeError, ShapeMismatch, StoreError, TooLarge
 from swarm_chain.types import Address
@@ -122,7 +122,7 @@ class _Executor:
         try:
             base = self._base()
             built = self._build(base, claimed) if self._rules.fault is None else None
-            judgements = built.judgements if built else self._judgements(base, claimed)
+            judgements = built.judgements if built else self._judgements(self._as_far_as_there(base), claimed)
         except StoreError:
             return None, False
         except (Malformed, ShapeMismatch, MergeError) as error:
@@ -164,15 +164,36 @@ class _Executor:
         if document.bytes > most:
             raise TooLarge(f"a result declares {document.bytes} bytes of weights where the task allows {most}")
 
-    def _build(self, base: Base, claimed: ResultDocument) -> BuiltResult:
-        return build_result(
-            task=self._rules.task,
-            base=base,
-            facts=self._facts,
-            library=self._evidence,
-            out=self._evidence.scratch,
-            withheld=_unavailable(claimed),
-        )
+    def _build(self, base: Base, claimed: ResultDocument) -> BuiltResult | None:
+        """The round's result; None where it cannot be told for want of an update that the base names."""
+        try:
+            return build_result(
+                task=self._rules.task,
+                base=base,
+                facts=self._facts,
+                library=self._evidence,
+                out=self._evidence.scratch,
+                withheld=_unavailable(claimed),
+            )
+        except StoreError:
+            return None
+
+    def _as_far_as_there(self, base: Base) -> Base:
+        """The base without the updates whose documents cannot be had: to judge what hangs on none of them."""
+        document = base.document
+        gone = {one.node for one in compared_with(document) if not self._can_be_had(one)}
+        included = tuple(one for one in document.included if one.node not in gone)
+        excluded = tuple(one for one in document.excluded if one.node not in gone)
+        return Base(document=replace(document, included=included, excluded=excluded), weights=base.weights)
+
+    def _can_be_had(self, entry: Entry) -> bool:
+        try:
+            self._evidence.document(document_digest(entry.update))
+        except StoreError:
+            return False
+        except Malformed:
+            pass
+        return True
 
     def _judgements(self, base: Base, claimed: ResultDocument) -> tuple[Judgement, ...]:
         return judge_updates(

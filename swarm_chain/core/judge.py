@@ -6,7 +6,7 @@ observers who can have the same bytes get the same result document and the same 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -127,7 +127,8 @@ def build_result(
 
     `withheld` names nodes to treat as unavailable whatever the library has: to re-execute a result that others
     attested, pass the nodes it excludes as `unavailable`. Where nothing is merged, the weights are the base's own
-    file and `out` is not written. Raises `MergeError` where the base is not the round's or the rule cannot be used.
+    file and `out` is not written. Raises `MergeError` where the base is not the round's or the rule cannot be used,
+    and what `judge_updates` does.
     """
     rule = merging.rule_of(task.merge)
     _check_base(task, base, facts)
@@ -156,7 +157,11 @@ def judge_updates(
     library: Library,
     withheld: Collection[Address] = (),
 ) -> tuple[Judgement, ...]:
-    """A judgement for each reveal, ordered by node address, before the merge rule had its say."""
+    """A judgement for each reveal, ordered by node address, before the merge rule had its say.
+
+    Raises a `StoreError` where a document of an update that the base names cannot be had: whether something is a
+    `duplicate` hangs on it, and what is then left out as unavailable says nothing of that.
+    """
     judge = _Judge(task, base, facts, library)
     first = (
         Judgement(reveal=reveal, reason=Reason.UNAVAILABLE, detail="withheld")
@@ -236,19 +241,20 @@ class _Judge:
         return Judgement(reveal=reveal, document=update, weights=path, reason=reason, detail=detail)
 
 
-def _named_by(base: ResultDocument, library: Library) -> dict[Cid, set[Address]]:
-    """The weights of the base's updates that no earlier reason excluded, and whose they are."""
+def compared_with(base: ResultDocument) -> tuple[Included | Excluded, ...]:
+    """The base's updates that no earlier reason excluded: those that a later round's can be duplicates of."""
     compared = (Reason.DUPLICATE, Reason.REJECTED)
-    entries: Iterable[Included | Excluded] = (
-        *base.included,
-        *(entry for entry in base.excluded if entry.reason in compared),
-    )
+    return (*base.included, *(entry for entry in base.excluded if entry.reason in compared))
+
+
+def _named_by(base: ResultDocument, library: Library) -> dict[Cid, set[Address]]:
+    """The weights of the base's updates that are compared, and whose they are. Raises a `StoreError`."""
     owners: dict[Cid, set[Address]] = {}
-    for entry in entries:
+    for entry in compared_with(base):
         try:
             update = UpdateDocument.decode(library.document(document_digest(entry.update)))
-        except (StoreError, Malformed):
-            continue
+        except Malformed:
+            continue  # No honest quorum attested to such a base; and whoever looks finds no weights to compare with.
         owners.setdefault(update.weights, set()).add(entry.node)
     return owners
 

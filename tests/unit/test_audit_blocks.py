@@ -16,7 +16,7 @@ from swarm_chain.adapters.memory_history import MemoryHistory
 from swarm_chain.artifacts import load_artifact
 from swarm_chain.audit import AuditReport, Fault, Verdict, audit
 from swarm_chain.core.cids import Cid
-from swarm_chain.core.documents import ResultDocument, UpdateDocument, decode
+from swarm_chain.core.documents import Excluded, Reason, ResultDocument, UpdateDocument, decode
 from swarm_chain.core.unixfs import File, walk
 from swarm_chain.errors import BlockNotFound, StoreUnavailable
 from swarm_chain.ports import MAX_BLOCK, UpdateStore
@@ -163,6 +163,49 @@ def test_audit__an_update_is_gone_and_another_was_wrongly_excluded__fails(script
 
     assert report.verdict is Verdict.FAIL
     assert {one.fault for one in report.all_findings} == {Fault.MISSING_BYTES, Fault.WRONG_EXCLUSION}
+
+
+def test_audit__an_update_that_the_base_names_is_gone__leaves_the_round_after_it_incomplete_too(
+    script: Script,
+) -> None:
+    gone = script.result(script.results[0]).included[1]
+
+    report = audited(script, Broken(blocks_of(script.store), gone=gone.update))
+
+    assert [(one.verdict, one.reexecuted) for one in report.rounds] == [(Verdict.INCOMPLETE, False)] * 2
+    for one in report.rounds:
+        assert {(found.fault, found.nodes) for found in one.findings} == {(Fault.MISSING_BYTES, (gone.node,))}
+        assert all(str(gone.update) in found.message for found in one.findings)
+
+
+def test_audit__a_base_lacks_an_update_and_a_good_one_is_excluded__fails_all_the_same() -> None:
+    def forge(result: Any) -> ResultDocument:
+        *kept, last = result.document.included
+        left_out = Excluded(node=last.node, update=last.update, reason=Reason.NON_FINITE)
+        return replace(result.document, included=tuple(kept), excluded=(left_out,))
+
+    made = Script(MemoryWorld, nodes=3)
+    made.round()
+    made.round(forge=forge)
+    first = made.result(made.results[0])
+
+    report = audited(made, Broken(blocks_of(made.store), gone=first.included[0].update))
+
+    assert [one.verdict for one in report.rounds] == [Verdict.INCOMPLETE, Verdict.FAIL]
+    wrong = [one for one in report.all_findings if one.fault is not Fault.MISSING_BYTES]
+    assert [(one.fault, one.nodes) for one in wrong] == [(Fault.WRONG_EXCLUSION, (first.included[2].node,))]
+
+
+def test_audit__a_base_lacks_an_update_that_it_calls_unavailable__passes() -> None:
+    made = Script(MemoryWorld, nodes=4)
+    made.round(withheld=[4])
+    made.round()
+    (left_out,) = made.result(made.results[0]).excluded
+    assert left_out.reason is Reason.UNAVAILABLE
+
+    report = audited(made, Broken(blocks_of(made.store), gone=left_out.update))
+
+    assert [one.verdict for one in report.rounds] == [Verdict.PASS] * 2
 
 
 def test_audit__a_second_store_has_what_the_first_lacks_or_corrupts__passes(

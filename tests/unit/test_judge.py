@@ -13,6 +13,7 @@ import pytest
 from swarm_chain.core import dagcbor, unixfs, weights
 from swarm_chain.core.cids import Cid, Codec, cid_of, document_cid
 from swarm_chain.core.documents import (
+    MAX_DOCUMENT,
     Excluded,
     Included,
     MergeSettings,
@@ -527,11 +528,43 @@ def test_duplicate__of_what_the_base_excluded_for_an_earlier_reason__counts(tmp_
     assert swarm.reasons() == {}
 
 
-def test_duplicate__the_bases_documents_are_gone__nothing_is_compared_with_them(tmp_path: Path) -> None:
+@pytest.mark.parametrize("reason", [Reason.DUPLICATE, Reason.REJECTED, None])
+def test_duplicate__a_document_that_the_base_names_is_gone__is_no_result_but_a_store_error(
+    tmp_path: Path, reason: Reason | None
+) -> None:
     swarm = Swarm(tmp_path)
     old = weights.encode(tensors(1))
-    _earlier(swarm, included={1: old}, excluded={})
-    del swarm.blocks[swarm.base.included[0].update]
+    if reason:
+        _earlier(swarm, included={}, excluded={1: (old, reason)})
+    else:
+        _earlier(swarm, included={1: old}, excluded={})
+    (entry,) = (*swarm.base.included, *swarm.base.excluded)
+    block = swarm.blocks.pop(entry.update)
+    swarm.submit(5, old)
+    with pytest.raises(BlockNotFound, match=str(entry.update)):
+        swarm.build()
+    swarm.blocks[entry.update] = block
+    assert swarm.reasons() == {5: "duplicate"}
+
+
+@pytest.mark.parametrize("block", [b"\xa0", bytes(MAX_DOCUMENT + 1)], ids=["no update", "too large"])
+def test_duplicate__the_base_names_what_is_no_update__nothing_is_compared_with_it(tmp_path: Path, block: bytes) -> None:
+    swarm = Swarm(tmp_path)
+    _earlier(swarm, included={1: weights.encode(tensors(1))}, excluded={})
+    link = cid_of(block, Codec.DAG_CBOR)
+    swarm.blocks[link] = block
+    swarm.base = dataclasses.replace(swarm.base, included=(Included(node=address(1), update=link, weight=1),))
+    swarm.submit(5, weights.encode(tensors(1)))
+    assert swarm.reasons() == {}
+
+
+def test_duplicate__a_document_that_the_base_excluded_for_an_earlier_reason_is_gone__does_not_matter(
+    tmp_path: Path,
+) -> None:
+    swarm = Swarm(tmp_path)
+    old = weights.encode(tensors(1))
+    _earlier(swarm, included={}, excluded={1: (old, Reason.UNAVAILABLE)})
+    del swarm.blocks[swarm.base.excluded[0].update]
     swarm.submit(5, old)
     assert swarm.reasons() == {}
 
