@@ -157,7 +157,7 @@ def test_deploy__killed_before_the_transaction_left__deploys_once(
 ) -> None:
     before = nonce(devnet)
     with monkeypatch.context() as patch:
-        patch.setattr("swarm_chain.adapters.ethereum.transactions._Attempt.broadcast", _killed)
+        patch.setattr("swarm_chain.adapters.ethereum.attempts.Attempt.broadcast", _killed)
         with pytest.raises(KilledError):
             deploy(config(), deployer=deployer, deployments=deployments)
     assert nonce(devnet) == before
@@ -171,7 +171,7 @@ def test_deploy__killed_after_the_transaction_left__finds_it(
 ) -> None:
     before = nonce(devnet)
     with monkeypatch.context() as patch:
-        patch.setattr("swarm_chain.adapters.ethereum.transactions._Attempt.receipt", _killed)
+        patch.setattr("swarm_chain.adapters.ethereum.attempts.Attempt.receipt", _killed)
         with pytest.raises(KilledError):
             deploy(config(), deployer=deployer, deployments=deployments)
     assert nonce(devnet) == before + 1
@@ -201,7 +201,7 @@ def test_deploy__nonce_taken_meanwhile__deploys_with_the_next(
     devnet: Devnet, deployer: Deployer, deployments: Deployments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("swarm_chain.adapters.ethereum.transactions._Attempt.broadcast", _killed)
+        patch.setattr("swarm_chain.adapters.ethereum.attempts.Attempt.broadcast", _killed)
         with pytest.raises(KilledError):
             deploy(config(), deployer=deployer, deployments=deployments)
     other = Deployments(deployments.path.with_name("other.json"))
@@ -216,7 +216,7 @@ def test_deploy__other_options_while_one_is_under_way__raises_deployment_error(
     deployer: Deployer, deployments: Deployments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("swarm_chain.adapters.ethereum.transactions._Attempt.receipt", _killed)
+        patch.setattr("swarm_chain.adapters.ethereum.attempts.Attempt.receipt", _killed)
         with pytest.raises(KilledError):
             deploy(config(), deployer=deployer, deployments=deployments)
     with pytest.raises(DeploymentError, match="on its way"):
@@ -264,7 +264,7 @@ def test_deploy__killed_between_registrars__names_the_rest(
     deploy(config(), deployer=deployer, deployments=deployments)
     before = nonce(devnet)
     with monkeypatch.context() as patch:
-        patch.setattr("swarm_chain.adapters.ethereum.transactions._Attempt.receipt", _killed)
+        patch.setattr("swarm_chain.adapters.ethereum.attempts.Attempt.receipt", _killed)
         with pytest.raises(KilledError):
             deploy(config(), deployer=deployer, deployments=deployments, registrars=[REGISTRAR.address])
     wanted = [REGISTRAR.address, OTHER.address]
