@@ -7,7 +7,7 @@ from pathlib import Path
 
 from swarm_chain.core.cids import Cid, document_cid, verify
 from swarm_chain.core.documents import MAX_DOCUMENT
-from swarm_chain.core.files import replacing
+from swarm_chain.core.files import replacing, sync_folder
 from swarm_chain.core.unixfs import File, import_file, save
 from swarm_chain.core.weights import write
 from swarm_chain.types import Digest, Parameters
@@ -52,9 +52,11 @@ class Spool:
         return self._folder / ".scratch.tmp"
 
     def adopt(self, path: Path, file: File) -> Path:
-        """Moves a local file that has these bytes into the spool, and says where it is now."""
+        """Moves a local file that has these bytes into the spool, its new name synced, and says where it is now."""
         self._checked.add(file)
-        return path.replace(self.path(file.cid))
+        adopted = path.replace(self.path(file.cid))
+        sync_folder(self._folder)
+        return adopted
 
     def add(self, parameters: Parameters) -> File:
         """The weights of some tensors, on disk when this returns."""
