@@ -128,6 +128,7 @@ def deploy(
     from swarm_chain.deployment.deployments import Deployments
     from swarm_chain.genesis import make_genesis
 
+    _check_size(nodes)
     task, merge = _task(task_name, seed, settings), _merge(rule, max_samples, max_share_bps)
     target, specs = reach(place), store_specs(stores)
     signer = open_signer(sender, target.chain_id)
@@ -155,6 +156,18 @@ def deploy(
     _tolerances(config, nodes)
     if not dry_run:
         _next(report, target, stores)
+
+
+def _check_size(nodes: int | None) -> None:
+    """Returns if a result of that many nodes fits into one block. Raises `ConfigurationError`."""
+    from swarm_chain.core.documents import MAX_REVEALED
+    from swarm_chain.errors import ConfigurationError
+
+    if nodes is not None and nodes > MAX_REVEALED:
+        raise ConfigurationError(
+            f"a round's result has room for {MAX_REVEALED:,} updates, not for those of {nodes:,} nodes; "
+            f"plan swarms of at most {MAX_REVEALED:,}"
+        )
 
 
 # ----------------------------------------------------------------------------------------------------------------- task

@@ -21,6 +21,10 @@ from swarm_chain.types import Address, Digest, RoundNumber, Samples
 
 MAX_DOCUMENT = 1024 * 1024
 """Bytes of the largest document: one block."""
+MAX_REVEALED = 10_000
+"""Updates of a round whose result surely fits into one block, whatever becomes of them: 97 bytes each at most."""
+MAX_RULE_PARAMETERS = 64 * 1024
+"""Bytes of a merge rule's parameters, which each result repeats."""
 IMPORTER = "unixfs-v1-2025"
 ENCODING = "safetensors"
 
@@ -337,9 +341,12 @@ def _merge_settings(fields: Fields) -> MergeSettings:
     share = fields.uint("max_share_bps", at_least=1)
     if share > 10_000:
         raise fields.error(f"max_share_bps is {share}; the whole is 10000")
+    parameters = fields.scalars("parameters")
+    if len(dagcbor.encode(parameters)) > MAX_RULE_PARAMETERS:
+        raise fields.error(f"its rule's parameters are more than {MAX_RULE_PARAMETERS} bytes")
     return MergeSettings(
         rule=fields.name("rule"),
-        parameters=fields.scalars("parameters"),
+        parameters=parameters,
         source=fields.optional("source", fields.file_link),
         max_samples=fields.uint("max_samples", at_least=1),
         max_share_bps=share,

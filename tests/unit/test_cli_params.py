@@ -106,6 +106,11 @@ def test_deploy__defaults_of_options__are_those_of_swarm_config() -> None:
     assert context.params["direct"] is not defaults.is_sealed
 
 
+def test_deploy__more_nodes_than_a_result_has_room_for__is_refused_before_anything_is_done() -> None:
+    with pytest.raises(ConfigurationError, match=r"at most 10,000"):
+        deploy.main(["--nodes", "10001"], standalone_mode=False)
+
+
 @pytest.mark.parametrize(("seconds", "shown"), [(-3, "0:00"), (5, "0:05"), (95, "1:35"), (3_700, "1:01:40")])
 def test_span__is_read_as_people_say_it(seconds: float, shown: str) -> None:
     assert span(seconds) == shown

@@ -20,6 +20,8 @@ from swarm_chain.core import dagcbor, documents
 from swarm_chain.core.cids import Cid, Codec, cid_of
 from swarm_chain.core.documents import (
     MAX_DOCUMENT,
+    MAX_REVEALED,
+    MAX_RULE_PARAMETERS,
     Document,
     Excluded,
     Included,
@@ -307,12 +309,39 @@ def test_decode__more_than_one_block__raises_before_parsing() -> None:
         decode(bytes(MAX_DOCUMENT + 1))
 
 
-def test_decode__ten_thousand_nodes__is_fast_enough() -> None:
-    nodes = [Address(number.to_bytes(20, "big")) for number in range(10_000)]
-    many = dataclasses.replace(
-        RESULT, included=tuple(Included(node=node, update=LINK, weight=1) for node in nodes), excluded=()
-    )
-    assert ResultDocument.decode(many.encode()) == many
+# The largest there can be: numbers of 64 bits, the longest reason, as many bytes of parameters as a task may have.
+LARGEST_PARAMETERS = {"p": "x" * 1000, **{f"p{number}": "x" * 4096 for number in range(15)}}
+LARGEST_PARAMETERS["p"] += "x" * (MAX_RULE_PARAMETERS - len(dagcbor.encode(LARGEST_PARAMETERS)))
+LARGEST = dataclasses.replace(
+    RESULT,
+    chain=2**64 - 1,
+    round=RoundNumber(2**64 - 1),
+    bytes=2**64 - 1,
+    included=(),
+    excluded=(),
+    rule=RuleChoice(name="x" * 256, parameters=LARGEST_PARAMETERS),
+)
+NODES = [Address(number.to_bytes(20, "big")) for number in range(MAX_REVEALED)]
+
+
+def test_encode__the_largest_result_of_as_many_as_may_reveal__fits() -> None:
+    task = dataclasses.replace(TASK, merge=MergeSettings(rule="x" * 256, parameters=LARGEST_PARAMETERS))
+    assert TaskDocument.decode(task.encode()) == task
+    longest = max(Reason, key=len)
+    for lists in (
+        {"included": tuple(Included(node=node, update=LINK, weight=2**64 - 1) for node in NODES)},
+        {"excluded": tuple(Excluded(node=node, update=LINK, reason=longest) for node in NODES)},
+    ):
+        many = dataclasses.replace(LARGEST, **lists)
+        data = many.encode()
+        assert len(data) <= MAX_DOCUMENT
+        assert ResultDocument.decode(data) == many
+
+
+def test_encode__a_task_whose_results_would_be_larger__raises_malformed() -> None:
+    more = {**LARGEST_PARAMETERS, "p": LARGEST_PARAMETERS["p"] + "x"}
+    with pytest.raises(MalformedDocument, match=str(MAX_RULE_PARAMETERS)):
+        dataclasses.replace(TASK, merge=MergeSettings(rule="mean", parameters=more)).encode()
 
 
 # -------------------------------------------------------------------------------------------------------------- reading
