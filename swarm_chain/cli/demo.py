@@ -161,6 +161,7 @@ def _interruptible() -> Iterator[None]:
 def _show(report: DemoReport) -> None:
     """Prints what came of it: rounds and their audit, gas, and at the end who is how good."""
     from swarm_chain.cli.audit import gas_table
+    from swarm_chain.cli.status import describe_metrics
 
     scope = report.audit.scope
     show(table("round", "audit", "outcome", "included", "excluded", "seconds", "gas", rows=_round_rows(report)))
@@ -170,6 +171,7 @@ def _show(report: DemoReport) -> None:
     show(gas_table(report.audit))
     columns = ("trained", "samples", "test accuracy", "on its own: alone", "the swarm")
     show(table(*columns, rows=_accuracy_rows(report)))
+    click.echo(f"the swarm's model on the test examples: {describe_metrics(report.swarm_metrics)}")
     if at_sites := _at_sites(report):
         click.echo(at_sites)
     click.echo(

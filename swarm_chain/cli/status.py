@@ -170,7 +170,18 @@ def describe_activity(file: NodeStatusFile) -> str:
 
 
 def describe_metrics(metrics: Metrics, problem: str | None = None) -> str:
-    """Metrics in one line: `accuracy 0.953, loss 0.181`."""
-    if metrics:
-        return ", ".join(f"{printable(name)} {value:.4g}" for name, value in sorted(metrics.items()))
-    return printable(problem or "no metrics")
+    """Metrics of all examples in one line: `accuracy 0.953 [0.91 to 0.98], loss 0.181`; those of groups left out."""
+    if not metrics:
+        return printable(problem or "no metrics")
+    names = [name for name in sorted(metrics) if "." not in name and not _is_end(name, metrics)]
+    return ", ".join(f"{printable(name)} {metrics[name]:.4g}{_interval(name, metrics)}" for name in names)
+
+
+def _is_end(name: str, metrics: Metrics) -> bool:
+    """Whether a metric is an end of another's interval."""
+    return any(name.endswith(end) and name.removesuffix(end) in metrics for end in ("_low", "_high"))
+
+
+def _interval(name: str, metrics: Metrics) -> str:
+    low, high = metrics.get(f"{name}_low"), metrics.get(f"{name}_high")
+    return "" if low is None or high is None else f" [{low:.2f} to {high:.2f}]"

@@ -12,7 +12,7 @@ from swarm_chain.core import documents
 from swarm_chain.core.cids import Cid, document_cid
 from swarm_chain.core.documents import ResultDocument
 from swarm_chain.demo.settings import DemoSettings
-from swarm_chain.types import Address, Digest, RoundNumber
+from swarm_chain.types import Address, Digest, Metrics, RoundNumber
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,6 +80,7 @@ class DemoReport:
     nodes: tuple[NodeReport, ...]
     pooled_accuracy: float
     swarm_accuracy: float
+    swarm_metrics: Metrics
     test_samples: int
     rounds: tuple[RoundSummary, ...]
     audit: AuditReport
@@ -106,6 +107,7 @@ class DemoReport:
             "nodes": [_node(node) for node in self.nodes],
             "pooled_accuracy": self.pooled_accuracy,
             "swarm_accuracy": self.swarm_accuracy,
+            "swarm_metrics": dict(self.swarm_metrics),
             "test_samples": self.test_samples,
             "rounds": [one.document() for one in self.rounds],
             "audit": self.audit.verdict.value,

@@ -27,7 +27,7 @@ from swarm_chain.demo.watch import Watcher
 from swarm_chain.devnet import Devnet, find_client
 from swarm_chain.errors import DemoFailed
 from swarm_chain.ports import UpdateStore
-from swarm_chain.types import Parameters
+from swarm_chain.types import Metrics, Parameters
 
 if TYPE_CHECKING:
     from torch.utils.data import Dataset
@@ -95,12 +95,14 @@ class _Demo:
         found = self._audit(swarm, store)
         test = self._settings.task.split(self._settings.nodes, self._settings.seed).test
         head = read_head(swarm, store)
+        metrics = self._score(head, test)
         at_home = [self._score_at(member, head) for member in members]
         return DemoReport(
             settings=self._settings,
             nodes=tuple(_node_reports(members, baselines, at_home, found)),
             pooled_accuracy=baselines.pooled,
-            swarm_accuracy=self._score(head, test),
+            swarm_accuracy=accuracy_of(metrics),
+            swarm_metrics=metrics,
             test_samples=len(test),  # type: ignore[arg-type]  # torch's Dataset does not say that it has one
             rounds=tuple(summarize_rounds(found, store.get, watcher.seconds)),
             audit=found,
@@ -154,10 +156,10 @@ class _Demo:
             Web3History(swarm.rpc_url, swarm.contract), store, artifact=load_artifact(), work_dir=self._where.root
         )
 
-    def _score(self, parameters: Parameters, test: Dataset[object]) -> float:
+    def _score(self, parameters: Parameters, test: Dataset[object]) -> Metrics:
         from swarm_chain.adapters.torch_trainer import score
 
-        return accuracy_of(score(self._settings.task, parameters, test))
+        return score(self._settings.task, parameters, test)
 
     def _score_at(self, member: Member, parameters: Parameters) -> float | None:
         """On what a node holds out; None where that is nothing."""

@@ -142,6 +142,11 @@ def test_describe_metrics__none__says_why() -> None:
     assert describe_metrics({"loss": 0.25, "accuracy": 1.0}) == "accuracy 1, loss 0.25"
 
 
+def test_describe_metrics__intervals_and_groups__are_beside_the_metric_and_left_out() -> None:
+    metrics = {"auroc": 0.8512, "auroc_low": 0.784, "auroc_high": 0.9, "how_low": 2.0, "female.auroc": 0.9}
+    assert describe_metrics(metrics) == "auroc 0.8512 [0.78 to 0.90], how_low 2"
+
+
 def test_write_node_status__reads_back_the_same(tmp_path: Path) -> None:
     write_node_status(tmp_path, name="a", chain_id=31337, contract=CONTRACT, account=A, activity=TRAINING)
     found = read_node_status(tmp_path)

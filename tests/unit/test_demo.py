@@ -434,6 +434,7 @@ def report(audit: AuditReport, *rounds: RoundSummary) -> DemoReport:
         nodes=(node, replace(node, name="node-2", alone_own_accuracy=None, swarm_own_accuracy=None)),
         pooled_accuracy=0.9,
         swarm_accuracy=0.8,
+        swarm_metrics={"accuracy": 0.8, "accuracy_low": 0.7, "accuracy_high": 0.9},
         test_samples=359,
         rounds=rounds,
         audit=audit,
