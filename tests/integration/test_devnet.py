@@ -52,7 +52,9 @@ def send(chain: Devnet, *, nonce: int, to: str | None = STRANGER, data: str = "0
     } | ({"to": to} if to else {})
     raw = development_signer("dev0", chain_id=chain.chain_id).sign_transaction(transaction)
     sent = str(chain.rpc("eth_sendRawTransaction", "0x" + raw.hex()))
-    receipt = chain.rpc("eth_getTransactionReceipt", sent)
+    end = time.monotonic() + 10
+    while (receipt := chain.rpc("eth_getTransactionReceipt", sent)) is None and time.monotonic() < end:
+        time.sleep(0.05)  # Anvil's receipt can be some milliseconds late.
     assert receipt["status"] == "0x1"
     return sent
 

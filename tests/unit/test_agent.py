@@ -320,6 +320,21 @@ def test_converging__a_stranger_is_said_to_be_unavailable__is_refused_without_me
     assert len(merges) == 1
 
 
+def test_converging__an_update_of_the_base_cannot_be_had__asks_again_instead_of_guessing(tmp_path: Path) -> None:
+    swarm = Swarm(tmp_path)
+    swarm.run(rounds=1)
+    blind = swarm.nodes[0]
+    blind.store.hidden.add(swarm.head().included[1].update)
+    swarm.run_until(lambda: swarm.chain.look().round.phase == Phase.MERGING)
+    blind.agent._heads._spool.keep_only(set())
+    blind.agent.step()
+    assert blind.account not in attestations(swarm)
+    assert blind.activities[-1].health is Health.TROUBLED
+    blind.store.hidden.clear()
+    swarm.run(rounds=2)
+    assert len(swarm.head().included) == 4
+
+
 def test_converging__an_update_nobody_else_can_fetch__is_left_out_as_unavailable(tmp_path: Path) -> None:
     swarm = Swarm(tmp_path)
     secretive = swarm.nodes[3]
