@@ -11,7 +11,7 @@ from swarm_chain.adapters.ethereum.attempts import Patience
 from swarm_chain.adapters.ethereum.clock import ChainClock
 from swarm_chain.adapters.ethereum.endpoint import RpcError
 from swarm_chain.adapters.ethereum.endpoints import Endpoints
-from swarm_chain.adapters.ethereum.hexes import as_bytes, as_hex, as_int
+from swarm_chain.adapters.ethereum.hexes import as_bytes, as_hex, as_int, as_objects
 from swarm_chain.adapters.ethereum.logs import LogReader, decode_log, position_of
 from swarm_chain.adapters.ethereum.reverts import explain, revert_in
 from swarm_chain.adapters.ethereum.transactions import (
@@ -154,7 +154,7 @@ class Web3Chain:
             [("eth_getBlockByNumber", ["latest", False]), ("eth_getBlockByNumber", ["pending", False])]
         )
         block = _block(_result(latest))
-        pending_at = Timestamp(as_int(pending["timestamp"])) if isinstance(pending, Mapping) else None
+        pending_at = Timestamp(as_int(pending.get("timestamp"))) if isinstance(pending, Mapping) else None
         return block, self._clock.now(latest=block.hash, latest_at=block.timestamp, pending_at=pending_at)
 
     def _view(self, number: BlockNumber, now: Timestamp) -> ChainView:
@@ -305,19 +305,20 @@ class Web3Chain:
         return self.account
 
     def _receipt(self, receipt: Mapping[str, Any]) -> Receipt:
-        ours = [log for log in receipt["logs"] if as_bytes(log.get("address")) == self._coordinator]
+        logs = as_objects(receipt.get("logs"))
+        ours = [log for log in logs if as_bytes(log.get("address")) == self._coordinator]
         events = (decode_log(log, position_of(log), self._abi) for log in ours)
         return Receipt(
             transaction=receipt_hash(receipt),
-            block_number=BlockNumber(as_int(receipt["blockNumber"])),
-            gas_used=Gas(as_int(receipt["gasUsed"])),
+            block_number=BlockNumber(as_int(receipt.get("blockNumber"))),
+            gas_used=Gas(as_int(receipt.get("gasUsed"))),
             events=tuple(event for event in events if event is not None),
         )
 
     def _failure(self, message: Message, receipt: Mapping[str, Any]) -> ChainError:
         """Why a transaction failed: what the same call says at its block, else before it, else its trace."""
         transaction = as_hex(receipt_hash(receipt))
-        number = as_int(receipt["blockNumber"])
+        number = as_int(receipt.get("blockNumber"))
         call = {
             "from": as_hex(self._require_account()),
             "to": as_hex(self._coordinator),
@@ -328,14 +329,14 @@ class Web3Chain:
             [
                 ("debug_traceTransaction", [transaction, {"tracer": "callTracer"}]),
                 ("eth_call", [call, hex(number)]),
-                ("eth_call", [call, hex(number - 1)]),
+                ("eth_call", [call, hex(max(number - 1, 0))]),
             ]
         )
         for replay in replays:
             found = self._reason(replay)
             if found is not None:
                 return found
-        used = as_int(receipt["gasUsed"])
+        used = as_int(receipt.get("gasUsed"))
         why = f"it used all its gas ({used})" if used >= message.gas else "no endpoint says why"
         return TransactionFailed(
             f"{message.name} failed in transaction {transaction}: {why}; look at it in an explorer"

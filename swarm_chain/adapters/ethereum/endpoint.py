@@ -93,8 +93,8 @@ class Endpoint:
             raise self._unreachable(error) from None
         except requests.RequestException as error:
             raise self._unreachable(error) from None
-        except (ValueError, KeyError, TypeError):
-            return None
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            return None  # web3 looks into what is no answer, or deeper than there is room for.
 
     def _outcome(self, call: Request, answer: Mapping[str, Any]) -> Any | RpcError:
         try:
@@ -125,7 +125,7 @@ class Endpoint:
             raise Unreachable(f"{self.name} answers HTTP {status}") from None
         try:
             return response.json()
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
 
     def _mapping(self, answer: object) -> Mapping[str, Any]:

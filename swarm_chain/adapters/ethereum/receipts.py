@@ -10,7 +10,7 @@ from typing import Any
 from swarm_chain.adapters.ethereum.abi import Position
 from swarm_chain.adapters.ethereum.endpoint import Request, RpcError
 from swarm_chain.adapters.ethereum.endpoints import Endpoints
-from swarm_chain.adapters.ethereum.hexes import as_bytes, as_hex, as_int
+from swarm_chain.adapters.ethereum.hexes import as_bytes, as_hex, as_int, as_objects
 from swarm_chain.errors import InvalidAnswer
 from swarm_chain.types import BlockNumber
 
@@ -39,7 +39,9 @@ def mined_in(endpoints: Endpoints, numbers: Sequence[BlockNumber]) -> Iterator[M
         page = numbers[start : start + PAGE]
         asked = [("eth_getBlockByNumber", [hex(number), True]) for number in page]
         blocks = [checked(answer) for answer in endpoints.batch(asked)]
-        sent = [{as_bytes(each.get("hash")): each for each in block.get("transactions", ())} for block in blocks]
+        sent = [
+            {as_bytes(each.get("hash")): each for each in as_objects(block.get("transactions"))} for block in blocks
+        ]
         for number, ours, receipts in zip(page, sent, _receipts(endpoints, page, sent), strict=True):
             yield from _mined(number, ours, sorted(receipts, key=lambda one: as_int(one.get("transactionIndex"))))
 
@@ -59,7 +61,7 @@ def _receipts(
     """All receipts of some blocks; one by one where the endpoint does not give a block's at once."""
     answers = endpoints.batch([_request(*one) for one in zip(numbers, sent, strict=True)])
     for ours, answer in zip(sent, answers, strict=True):
-        if isinstance(answer, Mapping):
+        if isinstance(answer, Mapping) and len(ours) == 1:
             yield [answer]
         elif isinstance(answer, list) and len(answer) == len(ours):
             yield [checked(receipt) for receipt in answer]
@@ -75,15 +77,15 @@ def _request(number: BlockNumber, sent: _Sent) -> Request:
 
 
 def _mined(number: BlockNumber, sent: _Sent, receipts: Sequence[Answer]) -> Iterator[Mined]:
-    said = [as_int(log.get("logIndex")) for receipt in receipts for log in receipt.get("logs", ())]
+    logs = [as_objects(receipt.get("logs")) for receipt in receipts]
+    said = [as_int(log.get("logIndex")) for each in logs for log in each]
     # Ganache begins anew with each transaction in receipts, though not in its log search.
     places = iter(said if all(one < other for one, other in pairwise(said)) else range(len(said)))
-    for receipt in receipts:
+    left = set(sent)
+    for receipt, ours in zip(receipts, logs, strict=True):
         digest = as_bytes(receipt.get("transactionHash"))
-        if digest not in sent or as_int(receipt.get("blockNumber")) != number:
+        if digest not in left or as_int(receipt.get("blockNumber")) != number:
             raise InvalidAnswer(f"an RPC endpoint gave a receipt that is not of block {number}; use another")
-        logs = tuple(
-            (log, Position(block_number=number, log_index=next(places), transaction=digest))
-            for log in receipt.get("logs", ())
-        )
-        yield Mined(number=number, digest=digest, sent=sent[digest], receipt=receipt, logs=logs)
+        left.remove(digest)
+        placed = [(log, Position(block_number=number, log_index=next(places), transaction=digest)) for log in ours]
+        yield Mined(number=number, digest=digest, sent=sent[digest], receipt=receipt, logs=tuple(placed))

@@ -39,7 +39,7 @@ def _words(data: bytes) -> str:
     kind = "bytes" if data[:4] == _REASON else "uint256"
     try:
         (value,) = decode([kind], data[4:])
-    except DecodingError:
+    except (DecodingError, OverflowError):
         return "0x" + data.hex()
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else f"panic {value:#x}"
 

@@ -23,13 +23,14 @@ from swarm_chain.adapters.ethereum.attempts import (
 from swarm_chain.adapters.ethereum.endpoint import RpcError
 from swarm_chain.adapters.ethereum.endpoints import Endpoints
 from swarm_chain.adapters.ethereum.fees import Fees, highest, suggested
-from swarm_chain.adapters.ethereum.hexes import as_bytes, as_hex, as_int
+from swarm_chain.adapters.ethereum.hexes import as_bytes, as_hex, as_int, as_object
 from swarm_chain.adapters.ethereum.reverts import revert_in
 from swarm_chain.core.commitments import keccak256
 from swarm_chain.errors import (
     ChainError,
     DeadlineNotReached,
     InsufficientFunds,
+    InvalidAnswer,
     TransactionFailed,
     TransactionStuck,
 )
@@ -175,7 +176,7 @@ class Sender:
             nonce=as_int(required(nonce)),
             balance=as_int(required(balance)),
             fees=suggested(
-                base_fee=_optional_int(required(block).get("baseFeePerGas")),
+                base_fee=_optional_int(as_object(required(block)).get("baseFeePerGas")),
                 tip=_optional_int(tip),
                 gas_price=_optional_int(gas_price),
             ),
@@ -218,17 +219,22 @@ class Sender:
         return Attempt(self._endpoints, as_hex(self._signer.address), nonce, self._patience, signed)
 
     def _signed(self, message: Message, quote: _Quote, on_signed: OnSigned | None) -> bytes:
-        raw = self._signer.sign_transaction(
-            {
-                "chainId": self._endpoints.chain_id,
-                "nonce": quote.nonce,
-                "to": bytes(message.to or b""),
-                "value": message.value,
-                "data": message.data,
-                "gas": message.gas,
-                **quote.fees.fields(),
-            }
-        )
+        transaction = {
+            "chainId": self._endpoints.chain_id,
+            "nonce": quote.nonce,
+            "to": bytes(message.to or b""),
+            "value": message.value,
+            "data": message.data,
+            "gas": message.gas,
+            **quote.fees.fields(),
+        }
+        try:
+            raw = self._signer.sign_transaction(transaction)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise InvalidAnswer(
+                f"{message.name} cannot be signed with nonce {quote.nonce} and fees {quote.fees.most}, "
+                "as an RPC endpoint says; use another"
+            ) from error
         if on_signed is not None:
             on_signed(keccak256(raw), raw, quote.nonce)
         return raw
