@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from swarm_chain.audit.comparison import Entry, Judged, compare_lists
@@ -12,6 +13,7 @@ from swarm_chain.audit.report import Fault, Finding
 from swarm_chain.audit.weights_difference import describe_difference
 from swarm_chain.core.cids import document_cid, document_digest
 from swarm_chain.core.documents import Excluded, Reason, ResultDocument, TaskDocument, UpdateDocument
+from swarm_chain.core.fields import Scalar
 from swarm_chain.core.judge import Base, BuiltResult, Judgement, RoundFacts, build_result, compared_with, judge_updates
 from swarm_chain.core.unixfs import File
 from swarm_chain.errors import Malformed, MergeError, ShapeMismatch, StoreError, TooLarge
@@ -102,7 +104,7 @@ class _Executor:
             (Fault.WRONG_TASK, "task", claimed.task, task.cid()),
             (Fault.WRONG_BASE, "base", claimed.base, document_cid(round_.base)),
             (Fault.WRONG_RULE, "rule", claimed.rule.name, task.merge.rule),
-            (Fault.WRONG_RULE, "rule's parameters", dict(claimed.rule.parameters), dict(task.merge.parameters)),
+            (Fault.WRONG_RULE, "rule's parameters", _exact(claimed.rule.parameters), _exact(task.merge.parameters)),
         ):
             if said != right:
                 what = f"the result's {name} is {_shown(said)}, and must be {_shown(right)}"
@@ -297,3 +299,8 @@ def _unavailable(claimed: ResultDocument) -> frozenset[Address]:
 
 def _shown(value: object) -> str:
     return "0x" + value.hex() if isinstance(value, bytes) else str(value)
+
+
+def _exact(parameters: Mapping[str, Scalar]) -> str:
+    """Parameters so that those with other bytes are other: to Python 1, 1.0 and True are one number."""
+    return ", ".join(f"{name}={value!r}" for name, value in sorted(parameters.items()))

@@ -329,6 +329,14 @@ def test_audit__a_result_carries_a_state_that_no_rule_gave__fails(script: Script
     assert found(audited(script)) == [(2, addresses(1, 2), Fault.WRONG_STATE)]
 
 
+@pytest.mark.parametrize("value", [True, 1.0])
+def test_audit__a_rules_parameter_is_equal_to_python_only__fails(value: bool | float) -> None:
+    script = Script(MemoryWorld, task=task_document(MergeSettings(rule="trimmed_mean", parameters={"f": 1})))
+    script.round(forge=lambda made: replace(made.document, rule=replace(made.document.rule, parameters={"f": value})))
+
+    assert {fault for _, _, fault in found(audited(script))} == {Fault.WRONG_RULE}
+
+
 def test_audit__the_result_is_no_result_but_an_update__fails_and_so_does_the_next_round(script: Script) -> None:
     updates = script.submit()
     script.attest(updates[1].document.digest(), updates)
