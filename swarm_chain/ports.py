@@ -7,7 +7,7 @@ Trainer      one node's data and model                                torch_trai
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from swarm_chain.types import (
@@ -62,6 +62,9 @@ class Chain(Protocol):
     def node_info(self, node: Address) -> NodeInfo:
         """Any node's record at the tip."""
 
+    def node_infos(self, nodes: Sequence[Address]) -> Sequence[NodeInfo]:
+        """Many nodes' records at the tip, in their order, with few requests."""
+
     def attestations_for(self, result: Digest) -> int:
         """How many attest to a result in the running or last round."""
 
@@ -71,8 +74,12 @@ class Chain(Protocol):
         from_block: BlockNumber | None = None,
         to_block: BlockNumber | None = None,
         round_number: RoundNumber | None = None,
+        kinds: Collection[type[Event]] | None = None,
     ) -> Sequence[Event]:
-        """The coordinator's events in the chain's order, since its deployment unless told; of one round if asked."""
+        """The coordinator's events in the chain's order, since its deployment unless told.
+
+        Only those of a round, and of some kinds (the classes of `types.py`), if asked.
+        """
 
     def send(self, call: Call, *, on_signed: OnSigned | None = None) -> Receipt:
         """Sends a call and waits until it is in a block. Raises the `Reverted` of the contract's error."""

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from threading import RLock
@@ -150,6 +150,11 @@ class MemoryChain:
         with self._ledger.lock:
             return self._ledger.model.node_info(node)
 
+    def node_infos(self, nodes: Sequence[Address]) -> Sequence[NodeInfo]:
+        """Their records at the tip, in their order."""
+        with self._ledger.lock:
+            return [self._ledger.model.node_info(node) for node in nodes]
+
     def attestations_for(self, result: Digest) -> int:
         """How many attest to a result in the running or last round."""
         with self._ledger.lock:
@@ -161,12 +166,13 @@ class MemoryChain:
         from_block: BlockNumber | None = None,
         to_block: BlockNumber | None = None,
         round_number: RoundNumber | None = None,
+        kinds: Collection[type[Event]] | None = None,
     ) -> Sequence[Event]:
-        """The coordinator's events in order, both blocks included; of one round if asked."""
+        """The coordinator's events in order, both blocks included; of one round, of some kinds if asked."""
         with self._ledger.lock:
             last = len(self._ledger.blocks) - 1 if to_block is None else to_block
             blocks = self._ledger.blocks[from_block or 0 : last + 1]
-        chosen = [event for block in blocks for event in block.events]
+        chosen = [event for block in blocks for event in block.events if kinds is None or type(event) in kinds]
         if round_number is None:
             return tuple(chosen)
         return tuple(event for event in chosen if getattr(event, "round", None) == round_number)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Any, Final, Protocol, Self
 
 from swarm_chain.adapters.ethereum.abi import CoordinatorAbi, coordinator_abi
 from swarm_chain.adapters.ethereum.attempts import Patience
@@ -39,6 +39,9 @@ from swarm_chain.types import (
     SwarmInfo,
     Timestamp,
 )
+
+NODES_AT_ONCE: Final = 100
+"""Records in one request: endpoints limit their batches."""
 
 _LOOKS = 3
 """How often a view is read anew because the chain was reorganised meanwhile."""
@@ -187,6 +190,14 @@ class Web3Chain:
         info: NodeInfo = self._read("nodeInfo", node, block=block)
         return info
 
+    def node_infos(self, nodes: Sequence[Address]) -> Sequence[NodeInfo]:
+        """Their records at the tip, in their order, with few requests."""
+        found: list[NodeInfo] = []
+        for start in range(0, len(nodes), NODES_AT_ONCE):
+            asked = [self._view_request("nodeInfo", (node,), None) for node in nodes[start : start + NODES_AT_ONCE]]
+            found.extend(self._decoded("nodeInfo", answer) for answer in self._endpoints.batch(asked))
+        return found
+
     def attestations_for(self, result: Digest, *, block: BlockNumber | None = None) -> int:
         """How many attest to a result in the running or last round."""
         return int(self._read("attestationsFor", result, block=block))
@@ -197,11 +208,12 @@ class Web3Chain:
         from_block: BlockNumber | None = None,
         to_block: BlockNumber | None = None,
         round_number: RoundNumber | None = None,
+        kinds: Collection[type[Event]] | None = None,
     ) -> Sequence[Event]:
-        """The coordinator's events in order, both blocks included; of one round if asked."""
+        """The coordinator's events in order, both blocks included; of one round, of some kinds if asked."""
         first = self.deployed_at() if from_block is None else from_block
         last = self.block().number if to_block is None else to_block
-        return self._logs.events(first, last, round_number=round_number)
+        return self._logs.events(first, last, round_number=round_number, kinds=kinds)
 
     def block(self, number: BlockNumber | None = None) -> Block:
         """A block by its number; the newest unless told. Raises `InvalidAnswer` if the chain has none."""
@@ -213,18 +225,17 @@ class Web3Chain:
         """The runtime code at the coordinator's address, at the tip unless told; empty where there is none."""
         return as_bytes(self._endpoints.request("eth_getCode", as_hex(self._coordinator), _tag(block)))
 
-    def balance(self, account: Address | None = None) -> int:
-        """What an account has, in wei; our own unless told."""
-        return as_int(self._endpoints.request("eth_getBalance", as_hex(account or self._require_account()), "latest"))
+    def deployed_at(self, at: BlockNumber | None = None) -> BlockNumber:
+        """The first block with code at the address; the first of the chain where the endpoint forgot old states.
 
-    def deployed_at(self) -> BlockNumber:
-        """The first block with code at the address; the first of the chain where the endpoint forgot old states."""
+        Looked for once, up to block `at`, which is the newest unless told.
+        """
         if self._deployed_at is None:
-            self._deployed_at = self._find_deployment()
+            self._deployed_at = self._find_deployment(self.block().number if at is None else at)
         return self._deployed_at
 
-    def _find_deployment(self) -> BlockNumber:
-        low, high = 0, int(self.block().number)
+    def _find_deployment(self, at: BlockNumber) -> BlockNumber:
+        low, high = 0, int(at)
         try:
             while low < high:
                 middle = (low + high) // 2

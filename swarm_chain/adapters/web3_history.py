@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from swarm_chain.adapters.ethereum.abi import coordinator_abi
-from swarm_chain.adapters.ethereum.endpoint import RpcError
 from swarm_chain.adapters.ethereum.endpoints import Endpoints
 from swarm_chain.adapters.ethereum.hexes import as_bytes, as_hex, as_int
 from swarm_chain.adapters.ethereum.logs import decode_log
@@ -43,7 +42,6 @@ class Web3History:
         self._chain = Web3Chain([url], coordinator, timeout=timeout)
         self._coordinator = coordinator
         self._abi = coordinator_abi()
-        self._deployed_at: BlockNumber | None = None
 
     @property
     def name(self) -> str:
@@ -72,9 +70,7 @@ class Web3History:
 
     def deployed_at(self, at: BlockNumber) -> BlockNumber:
         """The first block with code at the address; the chain's first where the endpoint forgot old states."""
-        if self._deployed_at is None:
-            self._deployed_at = self._find_deployment(at)
-        return self._deployed_at
+        return self._chain.deployed_at(at)
 
     def swarm_info(self, at: BlockNumber) -> SwarmInfo:
         """The swarm at a glance. Raises `NotACoordinator`."""
@@ -97,19 +93,6 @@ class Web3History:
     def attestations_for(self, result: Digest, at: BlockNumber) -> int:
         """How many attest to a result in the running or last round."""
         return self._chain.attestations_for(result, block=at)
-
-    def _find_deployment(self, at: BlockNumber) -> BlockNumber:
-        low, high = 0, int(at)
-        try:
-            while low < high:
-                middle = (low + high) // 2
-                if self.code(BlockNumber(middle)):
-                    high = middle
-                else:
-                    low = middle + 1
-        except RpcError:
-            return BlockNumber(0)
-        return BlockNumber(low)
 
     # ------------------------------------------------------------------------------------------------------ the record
 

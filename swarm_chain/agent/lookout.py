@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from swarm_chain.agent.contribution import Contribution
 from swarm_chain.agent.heads import Heads
@@ -12,7 +12,7 @@ from swarm_chain.agent.policy import Policy
 from swarm_chain.core.rounds import Situation
 from swarm_chain.errors import DataError, ForeignCommitment
 from swarm_chain.ports import Chain, Trainer
-from swarm_chain.types import Address, BlockNumber, ChainView, NodeRegistered, Phase, RoundNumber
+from swarm_chain.types import Address, BlockNumber, ChainView, NodeRegistered, NodeRemoved, Phase, RoundNumber
 
 log = logging.getLogger(__name__)
 
@@ -125,17 +125,23 @@ class Lookout:
         if self._absent[0] != seen:
             self._absent = seen, self._find_absent(view)
         # Somebody else may have suspended one meanwhile, and another node joined.
-        still = tuple(node for node in self._absent[1] if self._chain.node_info(node).is_absent)
+        still = self._still_absent(self._absent[1])
         self._absent = seen, still
         return still
 
     def _find_absent(self, view: ChainView) -> tuple[Address, ...]:
-        for event in self._chain.events(from_block=self._scanned):
+        for event in self._chain.events(from_block=self._scanned, kinds=(NodeRegistered, NodeRemoved)):
             if isinstance(event, NodeRegistered):
                 self._peers[event.node] = None
+            elif isinstance(event, NodeRemoved):
+                self._peers.pop(event.node, None)
         self._peers.pop(self._account, None)
         self._scanned = view.block_number
-        return tuple(node for node in self._peers if self._chain.node_info(node).is_absent)
+        return self._still_absent(tuple(self._peers))
+
+    def _still_absent(self, nodes: Sequence[Address]) -> tuple[Address, ...]:
+        infos = self._chain.node_infos(nodes)
+        return tuple(node for node, info in zip(nodes, infos, strict=True) if info.is_absent)
 
     def check_commitment(self, view: ChainView) -> None:
         """Raises `ForeignCommitment`, once a round, where the chain holds one that this node does not know."""

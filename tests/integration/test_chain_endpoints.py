@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from swarm_chain.adapters.web3_chain import Web3Chain
+from swarm_chain.adapters.web3_chain import NODES_AT_ONCE, Web3Chain
 from swarm_chain.devnet import Devnet, free_port
 from swarm_chain.errors import (
     ChainError,
@@ -20,7 +20,7 @@ from swarm_chain.errors import (
     NotACoordinator,
     WrongChain,
 )
-from swarm_chain.types import Address, OpenRound, RegisterNode, RoundNumber
+from swarm_chain.types import Address, NodeRegistered, NodeRemoved, NodeStatus, OpenRound, RegisterNode, RoundNumber
 from tests.chains import CONFIG, DevnetWorld, commit, digest, send_raw, signer
 from tests.rpc_proxy import Answer, Pass, RpcProxy, error
 
@@ -322,6 +322,37 @@ def test_events__of_one_round__are_asked_for_by_topic(world: DevnetWorld, proxy:
     (asked,) = [given[0] for method, given in proxy.parameters if method == "eth_getLogs"]
     assert asked["topics"][1] == "0x" + "1".zfill(64)
     assert len(events) == 3
+
+
+def test_events__of_some_kinds__are_asked_for_by_topic(world: DevnetWorld, proxy: RpcProxy) -> None:
+    chain = reader(world, proxy.url)
+
+    events = chain.events(kinds=(NodeRegistered, NodeRemoved))
+
+    (asked,) = [given[0] for method, given in proxy.parameters if method == "eth_getLogs"]
+    assert [len(each) for each in asked["topics"]] == [2]
+    assert len(events) == 3
+
+
+def test_events__endpoint_gives_another_kind_than_asked_for__raises_invalid_answer(
+    world: DevnetWorld, proxy: RpcProxy
+) -> None:
+    everything = world.devnet.rpc("eth_getLogs", {"address": "0x" + world.coordinator.hex(), "fromBlock": "0x0"})
+    proxy.faults["eth_getLogs"] = lambda parameters, ask: {"result": everything}
+
+    with pytest.raises(InvalidAnswer, match="other kinds than asked for"):
+        reader(world, proxy.url).events(kinds=(NodeRegistered,))
+
+
+def test_node_infos__of_many__take_few_requests(world: DevnetWorld, proxy: RpcProxy) -> None:
+    chain = reader(world, proxy.url)
+    nodes = [signer(index % 4).address for index in range(NODES_AT_ONCE + 50)]
+    before = proxy.round_trips
+
+    infos = chain.node_infos(nodes)
+
+    assert proxy.round_trips == before + 2
+    assert [info.status == NodeStatus.ACTIVE for info in infos] == [index % 4 < 3 for index in range(len(nodes))]
 
 
 def test_events__deployment_is_found__no_block_before_it_is_asked_for(world: DevnetWorld, proxy: RpcProxy) -> None:

@@ -73,6 +73,10 @@ def sender(world: DevnetWorld, index: int, *urls: str, patience: Patience = HAST
     )
 
 
+def balance(devnet: Devnet, account: Signer) -> int:
+    return int(devnet.rpc("eth_getBalance", account.checksum_address, "latest"), 16)
+
+
 @contextmanager
 def not_mining(world: DevnetWorld) -> Iterator[None]:
     world.devnet.rpc("evm_setAutomine", False)
@@ -147,7 +151,7 @@ def test_send__account_is_empty__names_what_is_needed_and_what_is_there(anvil: D
     assert stranger.address.hex() in str(raised.value)
     assert "0.000000 ether; send it some ether" in str(raised.value)
     assert "registerNode may cost 0.000" in str(raised.value)
-    assert chain.balance() == 0
+    assert balance(anvil, stranger) == 0
 
 
 def test_send__never_estimates_gas(world: DevnetWorld, proxy: RpcProxy) -> None:
@@ -487,12 +491,12 @@ def test_settle__chain_was_set_back__hands_nothing_over_and_the_nonce_is_free(
 def test_send__would_revert_as_things_stand__costs_nothing(world: DevnetWorld) -> None:
     chain = sender(world, 0)
     commit(chain, 1, digest(1))
-    before = chain.balance()
+    before = balance(world.devnet, signer(0))
 
     with pytest.raises(AlreadyCommitted):
         commit(chain, 1, digest(2))
 
-    assert chain.balance() == before
+    assert balance(world.devnet, signer(0)) == before
 
 
 def test_send__reverts_only_in_its_block__is_explained(world: DevnetWorld) -> None:
@@ -520,17 +524,13 @@ def test_send__reverts_and_no_endpoint_traces__is_explained_by_a_replay(devnet: 
     with RpcProxy(devnet.rpc_url) as proxy:
         proxy.faults["debug_traceTransaction"] = lambda parameters, ask: error(-32601, "method not found")
         chain = sender(world, 0, proxy.url)
-        before = chain.balance()
+        before = balance(world.devnet, signer(0))
 
         with world.moment(), pytest.raises(DeadlineNotReached) as raised:
             chain.send(CloseRound(round=ONE))
 
     assert raised.value.arguments["round"] == 1
-    assert chain_spent(world, before)
-
-
-def chain_spent(world: DevnetWorld, before: int) -> bool:
-    return int(world.devnet.rpc("eth_getBalance", signer(0).checksum_address, "latest"), 16) < before
+    assert balance(devnet, signer(0)) < before
 
 
 def test_send__reverts_for_no_reason_that_is_known__raises_transaction_failed(world: DevnetWorld) -> None:

@@ -736,6 +736,36 @@ def test_events__of_one_round__are_all_of_it_and_nothing_else(deployed: Deploy) 
     assert len(second) == len(chains[0].events(round_number=ONE)) == 10
 
 
+def test_events__of_some_kinds__are_all_of_these_and_nothing_else(deployed: Deploy) -> None:
+    world = deployed()
+    chains = joined(world, 3)
+    chains[0].send(RemoveNode(node=signer(2).address))
+    finish(world, chains[:2], result=1)
+    every = chains[0].events()
+
+    members = chains[0].events(kinds=(NodeRegistered, NodeRemoved))
+    opened = chains[0].events(kinds=(NodeRegistered, RoundOpened), round_number=ONE)
+
+    assert list(members) == [event for event in every if isinstance(event, NodeRegistered | NodeRemoved)]
+    assert [type(event) for event in members] == [NodeRegistered] * 3 + [NodeRemoved]
+    assert [type(event) for event in opened] == [RoundOpened]
+    assert list(chains[0].events(kinds=(NodeRemoved,), round_number=ONE)) == []
+    assert list(chains[0].events(kinds=())) == []
+
+
+def test_node_infos__of_several__are_their_records_in_order(deployed: Deploy) -> None:
+    world = deployed()
+    chains = joined(world, 2)
+    chains[1].send(Suspend(node=signer(1).address))
+    asked = [signer(index).address for index in (7, 1, 0, 1)]
+
+    infos = chains[0].node_infos(asked)
+
+    assert list(infos) == [chains[0].node_info(node) for node in asked]
+    assert [info.status for info in infos[:3]] == [NodeStatus.UNREGISTERED, NodeStatus.SUSPENDED, NodeStatus.ACTIVE]
+    assert list(chains[0].node_infos([])) == []
+
+
 def test_receipt__of_a_call__holds_its_events_where_the_chain_has_them(deployed: Deploy) -> None:
     chains = joined(deployed(), 2)
 

@@ -25,10 +25,14 @@ from swarm_chain.types import (
     Call,
     Digest,
     Event,
+    NodeInfo,
+    NodeRegistered,
+    NodeRemoved,
     NodeStatus,
     NodeSuspended,
     Phase,
     Receipt,
+    RemoveNode,
     ResultAttested,
     RoundAborted,
     RoundNumber,
@@ -204,6 +208,30 @@ def test_settle__several_signed_with_one_nonce__are_settled_together_by_nonce(tm
     assert settled == [([b"a", b"b"], 5), ([b"d"], 6)]
     assert left == [[b"a", b"b", b"c", b"d"], [b"d", b"c"]]
     assert node.journal.unsettled() == []
+
+
+def test_absence__is_looked_for__of_members_only_and_by_their_events(tmp_path: Path) -> None:
+    swarm = Swarm(tmp_path)
+    swarm.chain.as_account(ADMIN).send(RemoveNode(node=swarm.nodes[3].account))
+    node = swarm.nodes[0]
+    asked: list[list[Address]] = []
+    kinds: list[object] = []
+    node_infos, events = node.chain.node_infos, node.chain.events
+
+    def noted_infos(nodes: Sequence[Address]) -> Sequence[NodeInfo]:
+        asked.append(sorted(nodes))
+        return node_infos(nodes)
+
+    def noted_events(**options: Any) -> Sequence[Event]:
+        kinds.append(options.get("kinds"))
+        return events(**options)
+
+    node.chain.node_infos = noted_infos  # type: ignore[method-assign]
+    node.chain.events = noted_events  # type: ignore[method-assign]
+    node.agent.step()
+
+    assert asked[0] == sorted(one.account for one in swarm.nodes[1:3])
+    assert kinds == [(NodeRegistered, NodeRemoved)]
 
 
 def test_abort__base_unchanged__submits_again_without_training(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from functools import cache
 from typing import Any, TypeVar
@@ -46,7 +46,8 @@ def _field_names(kind: type[Call] | type[Event]) -> list[str]:
 # `__subclasses__` would also list what `slots=True` replaced.
 EVENTS: Mapping[str, type[Event]] = {each.__name__: each for each in _kinds(Event)}
 CALLS: Mapping[str, type[Call]] = {each.function: each for each in _kinds(Call)}
-ROUND_EVENTS = frozenset(name for name, event in EVENTS.items() if "round" in _field_names(event))
+ROUND_EVENTS = frozenset(event for event in EVENTS.values() if "round" in _field_names(event))
+"""Those that belong to a round, which is their second topic."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,10 +70,9 @@ class CoordinatorAbi:
         errors = [entry for entry in abi if entry["type"] == "error" and entry["name"] in REVERTS]
         self._errors = {_selector(entry): entry for entry in errors}
 
-    @property
-    def round_topics(self) -> list[bytes]:
-        """First topics of the events that belong to a round, whose second is the round."""
-        return [topic for topic, entry in self._events.items() if entry["name"] in ROUND_EVENTS]
+    def topics(self, kinds: Collection[type[Event]]) -> list[bytes]:
+        """First topics of events of these kinds."""
+        return [topic for topic, entry in self._events.items() if EVENTS[entry["name"]] in kinds]
 
     def encode_call(self, call: Call) -> bytes:
         """A transaction's data."""

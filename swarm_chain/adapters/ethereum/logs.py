@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from swarm_chain.adapters.ethereum.abi import CoordinatorAbi, Position
+from swarm_chain.adapters.ethereum.abi import EVENTS, ROUND_EVENTS, CoordinatorAbi, Position
 from swarm_chain.adapters.ethereum.endpoint import RpcError
 from swarm_chain.adapters.ethereum.endpoints import Endpoints
 from swarm_chain.adapters.ethereum.hexes import as_bytes, as_int
@@ -26,27 +26,38 @@ class LogReader:
         self._span: int | None = None
 
     def events(
-        self, first: BlockNumber, last: BlockNumber, *, round_number: RoundNumber | None = None
+        self,
+        first: BlockNumber,
+        last: BlockNumber,
+        *,
+        round_number: RoundNumber | None = None,
+        kinds: Collection[type[Event]] | None = None,
     ) -> tuple[Event, ...]:
-        """The events from block `first` to `last`, both included, in the chain's order; of one round if asked.
+        """The events from block `first` to `last`, both included, in the chain's order; of a round, of kinds if asked.
 
         Raises `InvalidAnswer` for logs that are another contract's, of other blocks, removed or out of order.
         """
+        wanted = set(EVENTS.values() if kinds is None else kinds)
+        if round_number is not None:
+            wanted &= ROUND_EVENTS
+        if not wanted:
+            return ()  # No topics would ask for all.
         found: list[Event] = []
         previous = (-1, -1)
-        for log, bounds in self._logs(first, last, self._topics(round_number)):
+        for log, bounds in self._logs(first, last, self._topics(wanted, round_number)):
             position = self._checked(log, bounds, previous)
             previous = (position.block_number, position.log_index)
             event = decode_log(log, position, self._abi)
             if event is not None:
-                _require_round(event, round_number)
+                _require_asked(event, wanted, round_number)
                 found.append(event)
         return tuple(found)
 
-    def _topics(self, round_number: RoundNumber | None) -> list[Any] | None:
-        if round_number is None:
+    def _topics(self, wanted: Collection[type[Event]], round_number: RoundNumber | None) -> list[Any] | None:
+        if len(wanted) == len(EVENTS):
             return None
-        return [["0x" + topic.hex() for topic in self._abi.round_topics], "0x" + round_number.to_bytes(32, "big").hex()]
+        kinds = ["0x" + topic.hex() for topic in self._abi.topics(wanted)]
+        return [kinds] if round_number is None else [kinds, "0x" + round_number.to_bytes(32, "big").hex()]
 
     def _logs(
         self, first: int, last: int, topics: list[Any] | None
@@ -116,6 +127,8 @@ def decode_log(log: Mapping[str, Any], position: Position, abi: CoordinatorAbi) 
     return abi.decode_event([as_bytes(topic) for topic in topics], as_bytes(log.get("data")), position)
 
 
-def _require_round(event: Event, round_number: RoundNumber | None) -> None:
+def _require_asked(event: Event, wanted: Collection[type[Event]], round_number: RoundNumber | None) -> None:
+    if type(event) not in wanted:
+        raise InvalidAnswer("an endpoint gave events of other kinds than asked for; use another RPC endpoint")
     if round_number is not None and getattr(event, "round", None) != round_number:
         raise InvalidAnswer("an endpoint gave events of another round than asked for; use another RPC endpoint")
