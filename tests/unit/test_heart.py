@@ -20,36 +20,15 @@ from swarm_chain.tasks.heart import COLUMNS, SEX
 from swarm_chain.tasks.heart_files import CHECKSUMS, downloaded_files
 from swarm_chain.tasks.heart_rows import Patients, features, is_test, read_patients
 from swarm_chain.types import RoundNumber
+from tests.hospitals import write_hospital, write_hospitals
 
 GOOD = "63,1,4,145,233,1,2,150,0,2.3,3,0,6,0"
-
-
-def line(random: np.random.Generator, *, num: int) -> str:
-    """A patient who never was. Pain of kind 4 and a low heart rate go with the disease."""
-    ill = num > 0
-    codes = {"sex": random.integers(2), "fbs": random.integers(2), "restecg": random.integers(3)}
-    pain = 4 if random.random() < (0.8 if ill else 0.2) else random.integers(1, 4)
-    rate = random.integers(90, 150) if ill else random.integers(120, 190)
-    amounts = random.integers(30, 80), random.integers(90, 180), random.integers(150, 300)
-    return (
-        f"{amounts[0]},{codes['sex']},{pain},{amounts[1]},{amounts[2]},{codes['fbs']},{codes['restecg']},{rate},"
-        f"{random.integers(2)},{random.integers(0, 40) / 10},?,?,?,{num}"
-    )
-
-
-def write(path: Path, *, ill: int, well: int, seed: int = 0) -> Path:
-    random = np.random.default_rng(seed)
-    lines = [line(random, num=1 + row % 4) for row in range(ill)] + [line(random, num=0) for _ in range(well)]
-    path.write_text("\n".join(lines) + "\n")
-    return path
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Four hospitals, one of them with a single patient who is well."""
-    for seed, (name, (ill, well)) in enumerate(zip(CHECKSUMS, [(40, 50), (30, 50), (20, 1), (40, 20)], strict=True)):
-        write(tmp_path / name, ill=ill, well=well, seed=seed)
-    return tmp_path
+    return write_hospitals(tmp_path)
 
 
 # -------------------------------------------------------------------------------------------------------------- reading
@@ -112,7 +91,7 @@ def test_open_data__no_file__says_what_to_give(tmp_path: Path) -> None:
 
 
 def test_features__amounts__are_normalised_by_training_rows_and_codes_stand_apart(tmp_path: Path) -> None:
-    patients = read_patients(write(tmp_path / "a", ill=30, well=30))
+    patients = read_patients(write_hospital(tmp_path / "a", ill=30, well=30))
     test = is_test(patients, seed=0)
     seen = features(patients, training=~test)
     assert seen.shape == (60, COLUMNS)
@@ -126,7 +105,7 @@ def test_features__amounts__are_normalised_by_training_rows_and_codes_stand_apar
 
 
 def test_features__column_does_not_vary__is_centred_only(tmp_path: Path) -> None:
-    patients = read_patients(write(tmp_path / "a", ill=5, well=5))
+    patients = read_patients(write_hospital(tmp_path / "a", ill=5, well=5))
     patients.values[:, 4] = 0
     seen = features(patients, training=np.ones(10, bool))
     assert (seen[:, 2] == 0).all()
@@ -134,7 +113,7 @@ def test_features__column_does_not_vary__is_centred_only(tmp_path: Path) -> None
 
 
 def test_is_test__third_of_each_kind__and_an_only_one_trains(tmp_path: Path) -> None:
-    patients = read_patients(write(tmp_path / "a", ill=31, well=1))
+    patients = read_patients(write_hospital(tmp_path / "a", ill=31, well=1))
     test = is_test(patients, seed=0)
     assert test[patients.is_ill].sum() == 10
     assert not test[~patients.is_ill].any()
@@ -144,7 +123,7 @@ def test_is_test__third_of_each_kind__and_an_only_one_trains(tmp_path: Path) -> 
 
 
 def test_is_test__rows_in_another_order_or_more_of_them__hardly_any_changes_sides(tmp_path: Path) -> None:
-    patients = read_patients(write(tmp_path / "a", ill=60, well=60))
+    patients = read_patients(write_hospital(tmp_path / "a", ill=60, well=60))
     test = is_test(patients, seed=3)
     backwards = Patients(values=patients.values[::-1])
     assert (is_test(backwards, seed=3)[::-1] == test).all()
@@ -153,7 +132,7 @@ def test_is_test__rows_in_another_order_or_more_of_them__hardly_any_changes_side
 
 
 def test_is_test__equal_rows__share_a_side(tmp_path: Path) -> None:
-    values = np.repeat(read_patients(write(tmp_path / "a", ill=9, well=9)).values, 2, axis=0)
+    values = np.repeat(read_patients(write_hospital(tmp_path / "a", ill=9, well=9)).values, 2, axis=0)
     test = is_test(Patients(values=values), seed=0)
     assert (test[::2] == test[1::2]).all()
     assert 6 <= test.sum() <= 12
