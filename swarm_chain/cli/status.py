@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 REFRESH = 1.0
 """Seconds between two looks of `--watch`."""
+COMPARED = "accuracy"
+"""The metric by which nodes are compared, where the task has it."""
 WIDE = 140
 """Columns of a terminal that has room for whole addresses."""
 
@@ -83,7 +85,7 @@ def render(found: SwarmStatus, activities: Mapping[bytes, NodeStatusFile], *, wi
     from rich.console import Group
     from rich.text import Text
 
-    lines = [*_swarm_lines(found), *_round_lines(found)]
+    lines = [*_swarm_lines(found), *_round_lines(found), *_site_lines(found)]
     advice = [Text(f"! {line}") for line in found.advice]
     return Group(Text("\n".join(lines)), node_table(found, activities, width=width), *advice)
 
@@ -117,6 +119,24 @@ def _round_lines(found: SwarmStatus) -> Iterable[str]:
     if found.waiting and found.waiting.nodes:
         names = ", ".join(printable(found.label_of(node)) for node in found.waiting.nodes)
         yield f"waits for {names} to {found.waiting.act}"
+
+
+def _site_lines(found: SwarmStatus) -> Iterable[str]:
+    """How the model that the newest updates started from does at the nodes: where worst, and how far from the best."""
+    updates = [(node.last_update, node) for node in found.nodes if node.last_update]
+    newest = max((update.round for update, _ in updates), default=None)
+    known = [
+        (update.base_metrics[COMPARED], found.label_of(node.address))
+        for update, node in updates
+        if update.round == newest and COMPARED in update.base_metrics
+    ]
+    if len(known) < 2:
+        return
+    (worst, at), (best, there) = min(known), max(known)
+    yield (
+        f"sites     the base of round {newest} has the worst {COMPARED} at {printable(at)}, {worst:.4g}; "
+        f"at {printable(there)}, the best, it is {best:.4g}"
+    )
 
 
 def _counts(found: SwarmStatus) -> str:
