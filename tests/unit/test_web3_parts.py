@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from dataclasses import fields
 
 import pytest
@@ -215,3 +217,13 @@ def test_as_int__not_a_number__raises_invalid_answer(value: object) -> None:
 
 def test_as_int__hexadecimal_or_plain__is_the_number() -> None:
     assert (as_int("0x10"), as_int(16)) == (16, 16)
+
+
+def test_endpoint__deeply_nested_json__is_an_error_and_no_crash() -> None:
+    program = (
+        "import json, swarm_chain.adapters.ethereum.endpoint\n"
+        "try:\n    json.loads('[' * 200_000)\n"
+        "except RecursionError:\n    print('refused')"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "refused")

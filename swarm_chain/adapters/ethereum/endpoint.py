@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -19,6 +20,9 @@ Request = tuple[str, Sequence[Any]]
 
 _NOT_NOW = frozenset({401, 403, 408, 429})
 _NOT_REPEATABLE = frozenset({"eth_sendRawTransaction"})
+
+# A library below web3 raises Python's limit so far that deeply nested JSON ends the process instead of raising.
+sys.setrecursionlimit(min(sys.getrecursionlimit(), 3000))
 
 # Both log whole URLs, in which providers put their keys.
 for _name in ("web3.providers.HTTPProvider", "web3.manager.RequestManager", "urllib3.connectionpool"):
