@@ -48,6 +48,13 @@ HASTY = Patience(poll=0.02, longest_poll=0.1, replace_after=0.6, replacements=3)
 SHORT = replace(CONFIG, initial_window=Seconds(2), min_window=Seconds(1), reveal_window=Seconds(2))
 
 
+@pytest.fixture(scope="module")
+def anvil(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devnet]:
+    """An Anvil of this module's own, whose mining and fees its tests play with."""
+    with Devnet.start(client="anvil", port=0, log=tmp_path_factory.mktemp("anvil") / "log") as devnet:
+        yield devnet
+
+
 @pytest.fixture
 def world(anvil: Devnet) -> Iterator[DevnetWorld]:
     """A swarm of three nodes on Anvil that has opened a round."""
@@ -58,6 +65,7 @@ def world(anvil: Devnet) -> Iterator[DevnetWorld]:
     world.chain(0).send(OpenRound())
     yield world
     anvil.rpc("evm_setAutomine", True)
+    anvil.rpc("evm_mine")  # What waits is included: dropped, it would leave a gap in the nonces that Anvil counts.
     anvil.rpc("anvil_dropAllTransactions")
 
 
@@ -143,6 +151,8 @@ def test_send__chain_has_no_base_fee__offers_a_gas_price(world: DevnetWorld, pro
 def test_send__account_is_empty__names_what_is_needed_and_what_is_there(anvil: Devnet) -> None:
     stranger = Signer(b"\x77" * 32)
     coordinator, _ = deploy(anvil, CONFIG)
+    anvil.rpc("anvil_setNextBlockBaseFeePerGas", hex(10**9))  # It falls with each block, and free calls need no funds.
+    anvil.rpc("evm_mine")
     chain = Web3Chain.connect(anvil.rpc_url, coordinator, signer=stranger)
 
     with pytest.raises(InsufficientFunds) as raised:
