@@ -49,29 +49,29 @@ SHORT = replace(CONFIG, initial_window=Seconds(2), min_window=Seconds(1), reveal
 
 
 @pytest.fixture(scope="module")
-def anvil(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devnet]:
+def own_anvil(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devnet]:
     """An Anvil of this module's own, whose mining and fees its tests play with."""
     with Devnet.start(client="anvil", port=0, log=tmp_path_factory.mktemp("anvil") / "log") as devnet:
         yield devnet
 
 
 @pytest.fixture
-def world(anvil: Devnet) -> Iterator[DevnetWorld]:
+def world(own_anvil: Devnet) -> Iterator[DevnetWorld]:
     """A swarm of three nodes on Anvil that has opened a round."""
-    anvil.rpc("evm_setAutomine", True)
-    world = DevnetWorld(anvil, CONFIG)
+    own_anvil.rpc("evm_setAutomine", True)
+    world = DevnetWorld(own_anvil, CONFIG)
     for index in range(3):
         world.chain(index).send(RegisterNode(label=f"node {index}"))
     world.chain(0).send(OpenRound())
     yield world
-    anvil.rpc("evm_setAutomine", True)
-    anvil.rpc("evm_mine")  # What waits is included: dropped, it would leave a gap in the nonces that Anvil counts.
-    anvil.rpc("anvil_dropAllTransactions")
+    own_anvil.rpc("evm_setAutomine", True)
+    own_anvil.rpc("evm_mine")  # What waits is included: dropped, it would leave a gap in the nonces that Anvil counts.
+    own_anvil.rpc("anvil_dropAllTransactions")
 
 
 @pytest.fixture
-def proxy(anvil: Devnet) -> Iterator[RpcProxy]:
-    with RpcProxy(anvil.rpc_url) as proxy:
+def proxy(own_anvil: Devnet) -> Iterator[RpcProxy]:
+    with RpcProxy(own_anvil.rpc_url) as proxy:
         yield proxy
 
 
@@ -148,12 +148,14 @@ def test_send__chain_has_no_base_fee__offers_a_gas_price(world: DevnetWorld, pro
     assert int(transaction["gasPrice"], 16) == price
 
 
-def test_send__account_is_empty__names_what_is_needed_and_what_is_there(anvil: Devnet) -> None:
+def test_send__account_is_empty__names_what_is_needed_and_what_is_there(own_anvil: Devnet) -> None:
     stranger = Signer(b"\x77" * 32)
-    coordinator, _ = deploy(anvil, CONFIG)
-    anvil.rpc("anvil_setNextBlockBaseFeePerGas", hex(10**9))  # It falls with each block, and free calls need no funds.
-    anvil.rpc("evm_mine")
-    chain = Web3Chain.connect(anvil.rpc_url, coordinator, signer=stranger)
+    coordinator, _ = deploy(own_anvil, CONFIG)
+    own_anvil.rpc(
+        "anvil_setNextBlockBaseFeePerGas", hex(10**9)
+    )  # It falls with each block, and free calls need no funds.
+    own_anvil.rpc("evm_mine")
+    chain = Web3Chain.connect(own_anvil.rpc_url, coordinator, signer=stranger)
 
     with pytest.raises(InsufficientFunds) as raised:
         chain.send(RegisterNode(label=""))
@@ -161,7 +163,7 @@ def test_send__account_is_empty__names_what_is_needed_and_what_is_there(anvil: D
     assert stranger.address.hex() in str(raised.value)
     assert "0.000000 ether; send it some ether" in str(raised.value)
     assert "registerNode may cost 0.000" in str(raised.value)
-    assert balance(anvil, stranger) == 0
+    assert balance(own_anvil, stranger) == 0
 
 
 def test_send__never_estimates_gas(world: DevnetWorld, proxy: RpcProxy) -> None:
