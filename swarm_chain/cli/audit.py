@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from swarm_chain.cli.options import Place, json_option, store_option
+from swarm_chain.cli.options import Place, json_option, read_store_option
 from swarm_chain.cli.output import checksum, printable, say, show, table, write_json
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _NAMES_SHOWN = 4
 
 @click.command()
 @click.argument("contract", metavar="[ADDRESS|NAME]", required=False)
-@store_option
+@read_store_option
 @click.option(
     "--round",
     "rounds",

@@ -50,6 +50,14 @@ store_option = click.option(
     help="A store of documents and weights; may be given again. Written to all, read from the first that has a block.",
 )
 
+read_store_option = click.option(
+    "--store",
+    "stores",
+    metavar="local:PATH",
+    multiple=True,
+    help="A store to read documents and weights from; again for another, asked where the first lacks a block.",
+)
+
 json_option = click.option(
     "--json",
     "json_file",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from swarm_chain.cli.options import Place, json_option, place_options, store_option
+from swarm_chain.cli.options import Place, json_option, place_options, read_store_option
 from swarm_chain.cli.output import checksum, printable, show, span, table, terminal_width, write_json
 from swarm_chain.types import Metrics, NodeStatus, Phase
 
@@ -34,7 +34,7 @@ WIDE = 140
     "--node", "node_name", metavar="NAME", help="A node here: its configuration says contract, RPC and stores."
 )
 @click.option("--watch", is_flag=True, help="Show it live, until Ctrl-C.")
-@store_option
+@read_store_option
 @json_option
 @place_options
 def status(

@@ -7,6 +7,7 @@ values, lists out of order.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, is_dataclass
 from enum import StrEnum
@@ -101,7 +102,7 @@ class Excluded:
     reason: Reason
 
 
-class Document:
+class Document(ABC):
     """What the three documents share: canonical bytes, and the names that follow from them."""
 
     __slots__ = ()
@@ -133,8 +134,9 @@ class Document:
         return {"type": self.type, **{name: _plain(getattr(self, name)) for name in names_of(type(self))}}
 
     @classmethod
+    @abstractmethod
     def _from(cls, fields: Fields) -> Self:
-        raise NotImplementedError
+        """The document with these fields, each checked."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
