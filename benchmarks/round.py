@@ -129,14 +129,14 @@ class Immediate:
     def samples(self) -> Any:
         return 100
 
-    def train(self, base: Any, *, round_number: int, on_progress: Callable[[float], None]) -> Any:
+    def train(self, base: Any, *, memory: Any, round_number: int, on_progress: Callable[[float], None]) -> Any:
         from swarm_chain.types import Samples, TrainingOutcome
 
         with self._timers.phase("train"):
             moved = {name: array + array.dtype.type(self._step) for name, array in base.items()}
         return TrainingOutcome(parameters=moved, samples=Samples(100), base_metrics={}, local_metrics={})
 
-    def evaluate(self, parameters: Any) -> dict[str, float]:
+    def evaluate(self, parameters: Any, *, memory: Any) -> dict[str, float]:
         return {}
 
 

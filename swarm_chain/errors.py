@@ -211,6 +211,10 @@ class UpdateLost(SwarmChainError):
     """A staged update is not on this node's disk any more as it was committed to."""
 
 
+class MemoryLost(SwarmChainError):
+    """What a node keeps from round to round, and nobody else has, is not on its disk any more as it was kept."""
+
+
 class ForeignCommitment(SwarmChainError):
     """The chain holds a commitment of this account that this node did not make."""
 

@@ -115,13 +115,18 @@ class UpdateStore(Protocol):
 
 
 class Trainer(Protocol):
-    """One node's data, and the task's training on it. Same data, base and round: same outcome, bit for bit."""
+    """One node's data, and the task's training on it. Same data, base, memory and round: same outcome, bit for bit.
+
+    `memory` is what the node's last training left behind; nothing before the first.
+    """
 
     def samples(self) -> Samples:
         """Training examples there are now. Raises `DataError`."""
 
-    def train(self, base: Parameters, *, round_number: RoundNumber, on_progress: Progress) -> TrainingOutcome:
+    def train(
+        self, base: Parameters, *, memory: Parameters, round_number: RoundNumber, on_progress: Progress
+    ) -> TrainingOutcome:
         """Parameters trained from `base` on this node's data. Raises `DataError`, `NotFinite`, `ShapeMismatch`."""
 
-    def evaluate(self, parameters: Parameters) -> Metrics:
+    def evaluate(self, parameters: Parameters, *, memory: Parameters) -> Metrics:
         """Metrics of `parameters` on this node's held-out data."""

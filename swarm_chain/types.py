@@ -6,7 +6,7 @@ Mirrors `contracts/interfaces/ISwarmCoordinator.sol` name by name. No behaviour,
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, ClassVar, NewType
 
@@ -393,9 +393,13 @@ class Receipt:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainingOutcome:
-    """What one local training gave. Metrics are on this node's own held-out data."""
+    """What one local training gave. Metrics are on this node's own held-out data.
+
+    `memory` is what the node keeps for its next training and never sends: private tensors, an optimiser's state.
+    """
 
     parameters: Parameters
     samples: Samples
     base_metrics: Metrics
     local_metrics: Metrics
+    memory: Parameters = field(default_factory=dict)

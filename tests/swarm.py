@@ -76,7 +76,9 @@ class CountingTrainer:
         if self.broken:
             raise DataError("row 17 does not parse")
 
-    def train(self, base: Parameters, *, round_number: RoundNumber, on_progress: Progress) -> TrainingOutcome:
+    def train(
+        self, base: Parameters, *, memory: Parameters, round_number: RoundNumber, on_progress: Progress
+    ) -> TrainingOutcome:
         self._require_data()
         on_progress(0.5)
         self.trainings.append(round_number)
@@ -84,11 +86,11 @@ class CountingTrainer:
         return TrainingOutcome(
             parameters=moved,
             samples=Samples(self.count),
-            base_metrics=self.evaluate(base),
-            local_metrics=self.evaluate(moved),
+            base_metrics=self.evaluate(base, memory=memory),
+            local_metrics=self.evaluate(moved, memory=memory),
         )
 
-    def evaluate(self, parameters: Parameters) -> Metrics:
+    def evaluate(self, parameters: Parameters, *, memory: Parameters) -> Metrics:
         self._require_data()
         return {"sum": float(sum(np.asarray(array, np.float64).sum() for array in parameters.values()))}
 
@@ -100,8 +102,10 @@ class FaultyTrainer(CountingTrainer):
         super().__init__(step, samples)
         self.fault = fault
 
-    def train(self, base: Parameters, *, round_number: RoundNumber, on_progress: Progress) -> TrainingOutcome:
-        outcome = super().train(base, round_number=round_number, on_progress=on_progress)
+    def train(
+        self, base: Parameters, *, memory: Parameters, round_number: RoundNumber, on_progress: Progress
+    ) -> TrainingOutcome:
+        outcome = super().train(base, memory=memory, round_number=round_number, on_progress=on_progress)
         return replace(outcome, parameters={name: self._spoil(array) for name, array in outcome.parameters.items()})
 
     def _spoil(self, array: Array) -> Array:

@@ -28,15 +28,19 @@ def parameters_of(module: Module) -> dict[str, NDArray[Any]]:
 
     Raises `TaskError` for state that is no tensor, or of a type that weights cannot have.
     """
-    return {name: _to_array(name, tensor) for name, tensor in sorted(module.state_dict().items())}
+    return {name: to_array(name, tensor) for name, tensor in sorted(module.state_dict().items())}
 
 
 def load_parameters(module: Module, parameters: Parameters) -> None:
     """Copies parameters into a module. Raises `ShapeMismatch`, naming each tensor that does not fit exactly."""
-    own = parameters_of(module)
-    if problems := [*_differences(own, parameters)]:
+    check_same(parameters_of(module), parameters)
+    module.load_state_dict({name: to_tensor(array) for name, array in parameters.items()})
+
+
+def check_same(own: Parameters, given: Parameters) -> None:
+    """Returns if both have the same tensors. Raises `ShapeMismatch`, naming each of `given` that does not fit."""
+    if problems := [*_differences(own, given)]:
         raise ShapeMismatch(f"parameters are not this task's model: {'; '.join(problems)}; use the swarm's task")
-    module.load_state_dict({name: _to_tensor(array) for name, array in parameters.items()})
 
 
 def require_finite(parameters: Parameters, *, what: str, advice: str) -> None:
@@ -61,7 +65,8 @@ def _is_finite(array: NDArray[Any]) -> bool:
     return not is_float or bool(np.isfinite(array).all())
 
 
-def _to_array(name: str, tensor: object) -> NDArray[Any]:
+def to_array(name: str, tensor: object) -> NDArray[Any]:
+    """A copy of a tensor as an array. Raises `TaskError` for what is none, or of a type that weights cannot have."""
     if not isinstance(tensor, Tensor):
         raise TaskError(f"the model's state {name} is no tensor: keep it out of the module's state dict")
     tensor = tensor.detach().cpu()
@@ -74,7 +79,8 @@ def _to_array(name: str, tensor: object) -> NDArray[Any]:
         raise TaskError(f"the model's tensor {name} is {tensor.dtype}: use one of numpy's types or bfloat16") from error
 
 
-def _to_tensor(array: NDArray[Any]) -> Tensor:
+def to_tensor(array: NDArray[Any]) -> Tensor:
+    """A copy of an array as a tensor."""
     copy = array.copy(order="C")
     if array.dtype in _FROM_FOREIGN:
         carrier = np.dtype(f"i{copy.itemsize}")

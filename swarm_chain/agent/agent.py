@@ -171,7 +171,7 @@ class Agent:
     def _evaluate(self, head: Digest) -> Metrics:
         """The head's metrics on this node's held-out data; none where the data cannot be read."""
         try:
-            return self._trainer.evaluate(self._heads.parameters(head))
+            return self._trainer.evaluate(self._heads.parameters(head), memory=self._contribution.memory())
         except DataError as error:
             log.error("the head cannot be evaluated: %s", error)
             return {}

@@ -6,15 +6,16 @@ import secrets
 
 from swarm_chain.agent.heads import Heads
 from swarm_chain.agent.journal import Journal, JournalledUpdate, Training
+from swarm_chain.core import weights
 from swarm_chain.core.cids import Codec, cid_of, document_cid
 from swarm_chain.core.commitments import commitment_to
 from swarm_chain.core.documents import TaskDocument, UpdateDocument
 from swarm_chain.core.rounds import StagedUpdate
 from swarm_chain.core.spool import Spool
 from swarm_chain.core.unixfs import import_file
-from swarm_chain.errors import TooLarge, UpdateLost
+from swarm_chain.errors import MemoryLost, TooLarge, UpdateLost
 from swarm_chain.ports import Chain, Progress, Trainer, UpdateStore
-from swarm_chain.types import Address, ChainView, Digest, RoundNumber, Salt
+from swarm_chain.types import Address, ChainView, Digest, Parameters, RoundNumber, Salt, TrainingOutcome
 
 
 class Contribution:
@@ -46,7 +47,13 @@ class Contribution:
 
     def train(self, base: Digest, round_number: RoundNumber, on_progress: Progress) -> Training:
         """Trains from a base, and keeps what came out. Raises what a trainer does, and `TooLarge`."""
-        outcome = self._trainer.train(self._heads.parameters(base), round_number=round_number, on_progress=on_progress)
+        outcome = self._trainer.train(
+            self._heads.parameters(base), memory=self.memory(), round_number=round_number, on_progress=on_progress
+        )
+        return self.record(base, round_number, outcome)
+
+    def record(self, base: Digest, round_number: RoundNumber, outcome: TrainingOutcome) -> Training:
+        """Keeps what a training gave, on disk and journalled when this returns. Raises `TooLarge`."""
         file = self._spool.add(outcome.parameters)
         if file.size > self._task.update.max_bytes:
             raise TooLarge(f"an update of {file.size} bytes where the task allows {self._task.update.max_bytes}")
@@ -58,9 +65,26 @@ class Contribution:
             base_metrics=outcome.base_metrics,
             local_metrics=outcome.local_metrics,
             round=round_number,
+            memory=self._spool.add(outcome.memory).cid if outcome.memory else None,
         )
         self._journal.record_training(training)
         return training
+
+    def memory(self) -> Parameters:
+        """What this node's last training left behind for the next; nothing before the first.
+
+        Raises `MemoryLost` where it was there, and is no more: it is nowhere else.
+        """
+        training = self._journal.training()
+        if training is None or training.memory is None:
+            return {}
+        path = self._spool.path(training.memory)
+        if not path.exists() or import_file(path).cid != training.memory:
+            raise MemoryLost(
+                f"what this node keeps from round to round is gone or changed ({path}): put it back from a backup, or "
+                f"start anew by removing the journal {self._journal.path}"
+            )
+        return weights.load(path)
 
     def stage(self, view: ChainView) -> None:
         """Writes the update's document for the running round, from what was trained on the round's base."""

@@ -69,6 +69,7 @@ class Heads:
             check_finite(opened)
 
     def _prune(self, head: Cid) -> None:
-        """Keeps the head, and what was trained, which is submitted again if a round aborts."""
+        """Keeps the head, what was trained, which is submitted again if a round aborts, and the node's memory."""
         training = self._journal.training()
-        self._spool.keep_only({head} if training is None else {head, training.weights})
+        wanted = (head, training.weights, training.memory) if training else (head,)
+        self._spool.keep_only({cid for cid in wanted if cid is not None})

@@ -24,20 +24,26 @@ CREATE TABLE identity (chain_id INTEGER NOT NULL, coordinator BLOB NOT NULL, acc
 CREATE TABLE adopted (result BLOB NOT NULL, weights TEXT NOT NULL);
 CREATE TABLE trainings (
     base BLOB PRIMARY KEY, weights TEXT NOT NULL, bytes INTEGER NOT NULL, samples INTEGER NOT NULL,
-    base_metrics TEXT NOT NULL, local_metrics TEXT NOT NULL, round INTEGER NOT NULL);
+    base_metrics TEXT NOT NULL, local_metrics TEXT NOT NULL, round INTEGER NOT NULL, memory TEXT);
 CREATE TABLE updates (
     round INTEGER PRIMARY KEY, base BLOB NOT NULL, digest BLOB NOT NULL, document BLOB NOT NULL, weights TEXT NOT NULL,
     samples INTEGER NOT NULL, salt BLOB NOT NULL, commitment BLOB NOT NULL, is_published INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE transactions (
     digest BLOB PRIMARY KEY, nonce INTEGER NOT NULL, raw BLOB NOT NULL, function TEXT NOT NULL,
     is_settled INTEGER NOT NULL DEFAULT 0);
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 """
+_VERSION = 2
+_UPGRADES = {1: "ALTER TABLE trainings ADD COLUMN memory TEXT; PRAGMA user_version = 2;"}
+"""What makes a journal of a format one of the next."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Training:
-    """What a node trained from a base: where its weights are, and how good they are."""
+    """What a node trained from a base: where its weights are, and how good they are.
+
+    `memory` is the file of what the node keeps for its next training; None where that is nothing.
+    """
 
     base: Digest
     weights: Cid
@@ -46,6 +52,7 @@ class Training:
     base_metrics: Metrics
     local_metrics: Metrics
     round: RoundNumber
+    memory: Cid | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,8 +101,12 @@ class Journal:
         if version == 0:
             self._db.executescript("BEGIN;" + _SCHEMA + "COMMIT;")
             self._db.execute("INSERT INTO identity VALUES (?, ?, ?)", ours)
-        elif version != 1:
-            raise JournalError(f"journal {self.path} has format {version}, this program writes 1; update swarm-chain")
+        elif version in _UPGRADES:
+            self._db.executescript("BEGIN;" + _UPGRADES[version] + "COMMIT;")
+        elif version != _VERSION:
+            raise JournalError(
+                f"journal {self.path} has format {version}, this program writes {_VERSION}; update swarm-chain"
+            )
         found = self._db.execute("SELECT * FROM identity").fetchone()
         if found is None:
             self._db.execute("INSERT INTO identity VALUES (?, ?, ?)", ours)
@@ -130,11 +141,12 @@ class Journal:
             json.dumps(dict(training.base_metrics)),
             json.dumps(dict(training.local_metrics)),
             training.round,
+            None if training.memory is None else str(training.memory),
         )
         with self._db:
             self._db.execute("BEGIN")
             self._db.execute("DELETE FROM trainings")
-            self._db.execute("INSERT INTO trainings VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+            self._db.execute("INSERT INTO trainings VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
 
     def training(self) -> Training | None:
         row = self._db.execute("SELECT * FROM trainings").fetchone()
@@ -148,6 +160,7 @@ class Journal:
             base_metrics=json.loads(row[4]),
             local_metrics=json.loads(row[5]),
             round=RoundNumber(row[6]),
+            memory=None if row[7] is None else parse_cid(row[7]),
         )
 
     # ---------------------------------------------------------------------------------------------------------- updates

@@ -17,7 +17,8 @@ T = TypeVar("T")
 _UINT64 = 1 << 64
 _MAX_NAME = 256
 _MAX_TEXT = 4096
-_MAX_ENTRIES = 1024
+MAX_ENTRIES = 1024
+"""Most names in a map that a document holds."""
 # What is shown to people must not be able to move their cursor or turn their line around. Written down as numbers,
 # since every node must find the same: Python's own tables of what is printable grow with each version of Unicode.
 _NAME = re.compile(r"[ -~]+")
@@ -81,7 +82,7 @@ class Fields:
 
     def name(self, key: str) -> str:
         value = self._value[key]
-        if not _is_name(value):
+        if not is_name(value):
             raise self.error(f"{key} is no printable ASCII of 1 to {_MAX_NAME} characters")
         return str(value)
 
@@ -118,8 +119,8 @@ class Fields:
 
     def _named(self, key: str) -> dict[str, Scalar]:
         value = self._value[key]
-        if not isinstance(value, Mapping) or len(value) > _MAX_ENTRIES or not all(map(_is_name, value)):
-            raise self.error(f"{key} is no map of at most {_MAX_ENTRIES} names in printable ASCII")
+        if not isinstance(value, Mapping) or len(value) > MAX_ENTRIES or not all(map(is_name, value)):
+            raise self.error(f"{key} is no map of at most {MAX_ENTRIES} names in printable ASCII")
         return dict(value)
 
     def nested(self, key: str, kind: type) -> Fields:
@@ -139,7 +140,7 @@ def _is_int(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _is_name(value: object) -> bool:
+def is_name(value: object) -> bool:
     return isinstance(value, str) and len(value) <= _MAX_NAME and _NAME.fullmatch(value) is not None
 
 

@@ -1,4 +1,7 @@
-"""A folder of whole files, so that weights from a store can be mapped into memory. All of it can be fetched again."""
+"""A folder of whole files, so that weights from a store can be mapped into memory.
+
+All of it can be fetched again, but for what `add` was given and nobody published.
+"""
 
 from __future__ import annotations
 

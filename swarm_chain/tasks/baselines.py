@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from swarm_chain.ports import Trainer
-from swarm_chain.types import Metrics, Parameters, RoundNumber
+from swarm_chain.types import Metrics, Parameters, RoundNumber, TrainingOutcome
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,8 +36,17 @@ def measure_baselines(
 def train_alone(trainer: Trainer, initial: Parameters, *, rounds: int) -> Parameters:
     """Parameters after `rounds` rounds in a row on one trainer's data, nothing merged in between."""
     parameters = initial
-    for number in range(1, rounds + 1):
-        parameters = trainer.train(
-            parameters, round_number=RoundNumber(number), on_progress=lambda done: None
-        ).parameters
+    for outcome in alone_rounds(trainer, initial, rounds=rounds):
+        parameters = outcome.parameters
     return parameters
+
+
+def alone_rounds(trainer: Trainer, initial: Parameters, *, rounds: int) -> Iterator[TrainingOutcome]:
+    """What each of `rounds` rounds in a row gives on one trainer's data, nothing merged in between."""
+    parameters, memory = initial, dict[str, Any]()
+    for number in range(1, rounds + 1):
+        outcome = trainer.train(
+            parameters, memory=memory, round_number=RoundNumber(number), on_progress=lambda done: None
+        )
+        parameters, memory = outcome.parameters, dict(outcome.memory)
+        yield outcome

@@ -5,10 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from swarm_chain.core.fields import Scalar
 from swarm_chain.errors import TaskError
+
+OPTIMIZERS: Final = ("sgd", "adam", "adamw")
+DEVICES: Final = ("auto", "cpu", "cuda", "mps")
+PRECISIONS: Final = ("float32", "bfloat16", "float16")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,6 +20,8 @@ class Hyperparameters:
     """One training's settings. A task that needs more of them subclasses this and adds fields with defaults.
 
     `seed` fixes the initial parameters and the order of examples; `epochs` are passes over a node's data in one round.
+    `keep_optimizer` lets an optimiser's state live on from round to round, on its node. `device` `auto` is a GPU where
+    there is one. `precision` below float32 is mixed: parameters stay as the model has them.
 
     >>> Hyperparameters(epochs=2).document()["epochs"]
     2
@@ -26,6 +32,11 @@ class Hyperparameters:
     batch_size: int = 32
     learning_rate: float = 0.05
     momentum: float = 0.0
+    weight_decay: float = 0.0
+    optimizer: str = "sgd"
+    keep_optimizer: bool = False
+    device: str = "cpu"
+    precision: str = "float32"
 
     def __post_init__(self) -> None:
         """Refuses values of another type, and values that no training can use."""
@@ -36,6 +47,10 @@ class Hyperparameters:
         self._require(self.batch_size >= 1, "batch_size", "at least 1")
         self._require(self.learning_rate > 0, "learning_rate", "above 0")
         self._require(0 <= self.momentum < 1, "momentum", "at least 0 and below 1")
+        self._require(self.momentum == 0 or self.optimizer == "sgd", "momentum", f"of 0: {self.optimizer} has its own")
+        self._require(self.weight_decay >= 0, "weight_decay", "at least 0")
+        for name, known in (("optimizer", OPTIMIZERS), ("device", DEVICES), ("precision", PRECISIONS)):
+            self._require(getattr(self, name) in known, name, f"of {', '.join(known)}")
 
     def document(self) -> dict[str, Scalar]:
         """Names to values, as they stand in a task document."""

@@ -24,6 +24,21 @@ THRESHOLD = 0.5
 """From which probability on an example is called positive."""
 
 
+def classification_metrics(outputs: Tensor, targets: Tensor, names: Sequence[str], minimum: int) -> dict[str, float]:
+    """What there is to say of two classes, or of more: accuracy with its interval, and recall by class.
+
+    `outputs` are scores of shape (n, classes); of two classes also the log-odds of the second, (n,) or (n, 1).
+    """
+    if outputs.ndim == 1 or outputs.shape[1] == 1:
+        return binary_metrics(outputs.flatten().sigmoid(), targets.flatten())
+    if len(names) == 2:
+        return binary_metrics(outputs.softmax(dim=1)[:, 1], targets)
+    predicted = outputs.argmax(dim=1)
+    is_right = (predicted == targets).numpy()
+    found = _with_interval("accuracy", float(is_right.mean()), _of_shares(is_right))
+    return found | class_metrics(predicted, targets, names, minimum)
+
+
 def binary_metrics(probabilities: Tensor, targets: Tensor) -> dict[str, float]:
     """Accuracy, AUROC, sensitivity, specificity and Brier score, each with its interval.
 

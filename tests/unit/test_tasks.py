@@ -139,7 +139,7 @@ def test_train__only_model_data_and_loss_given__learns() -> None:
 def test_train__progress__rises_to_one_once_a_batch() -> None:
     task, seen = Line(LineSettings(epochs=2, batch_size=4)), list[float]()
     task.train(task.model(), task.open_data("10").training, seen.append)
-    assert seen == pytest.approx([0.2, 0.4, 0.5, 0.7, 0.9, 1.0])
+    assert seen == pytest.approx([1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6, 1.0])
 
 
 def test_evaluate__no_examples__raises_data_error() -> None:

@@ -122,7 +122,7 @@ def test_train__digits__gets_better_on_what_was_held_out() -> None:
         initial_parameters(Digits()), round_number=RoundNumber(1), on_progress=ignore
     )
     assert outcome.samples == TorchTrainer(Digits(), DIGITS).samples() >= 60
-    assert set(outcome.base_metrics) == set(outcome.local_metrics) == {"accuracy", "loss"}
+    assert set(outcome.base_metrics) == set(outcome.local_metrics) == {"accuracy", "loss", "test_samples"}
     assert outcome.local_metrics["accuracy"] > outcome.base_metrics["accuracy"] + 0.3
 
 
@@ -188,7 +188,7 @@ def test_train__watcher_raises__stops_at_once_and_puts_settings_back() -> None:
         TorchTrainer(Everything(), "50").train(
             initial_parameters(Everything()), round_number=RoundNumber(1), on_progress=stop_at_third
         )
-    assert seen == [0.08, 0.16, 0.24]
+    assert seen == [1 / 14, 2 / 14, 3 / 14]
     assert not torch.are_deterministic_algorithms_enabled()
 
 
@@ -313,7 +313,7 @@ def test_train__example_not_finite__raises_data_error_naming_its_row() -> None:
 
 def test_evaluate__metric_undefined__is_left_out_and_the_log_says_so(caplog: pytest.LogCaptureFixture) -> None:
     metrics = TorchTrainer(Everything(), "50").evaluate(initial_parameters(Everything()))
-    assert set(metrics) == {"loss"}
+    assert set(metrics) == {"loss", "test_samples"}
     assert "auroc" in caplog.text
 
 
