@@ -20,6 +20,7 @@ from swarm_chain.adapters.ethereum.transactions import (
     TransactionSigner,
     receipt_hash,
 )
+from swarm_chain.adapters.meter import Meter
 from swarm_chain.core.gas import gas_limit
 from swarm_chain.errors import AccountError, ChainError, InvalidAnswer, NotACoordinator, TransactionFailed
 from swarm_chain.ports import OnSigned
@@ -75,12 +76,15 @@ class Web3Chain:
         deployed_at: BlockNumber | None = None,
         timeout: float = 10.0,
         patience: Patience | None = None,
+        meter: Meter | None = None,
     ) -> None:
         """Asks nothing yet. `chain_id` is the expected one, `deployed_at` the contract's block where that is known.
 
-        Without a `signer` it only reads. `timeout` is for one request, `patience` for a transaction.
+        Without a `signer` it only reads. `timeout` is for one request, `patience` for a transaction. `meter` counts
+        the bytes of requests and answers.
         """
-        self._endpoints = Endpoints([urls] if isinstance(urls, str) else list(urls), chain_id=chain_id, timeout=timeout)
+        rpc_urls = [urls] if isinstance(urls, str) else list(urls)
+        self._endpoints = Endpoints(rpc_urls, chain_id=chain_id, timeout=timeout, meter=meter)
         self._abi: CoordinatorAbi = coordinator_abi()
         self._coordinator = coordinator
         self._signer = signer
@@ -100,6 +104,7 @@ class Web3Chain:
         deployed_at: BlockNumber | None = None,
         timeout: float = 10.0,
         patience: Patience | None = None,
+        meter: Meter | None = None,
     ) -> Self:
         """A chain that answers, is the expected one, and has a coordinator at the address.
 
@@ -113,6 +118,7 @@ class Web3Chain:
             deployed_at=deployed_at,
             timeout=timeout,
             patience=patience,
+            meter=meter,
         )
         chain.swarm_info()
         return chain

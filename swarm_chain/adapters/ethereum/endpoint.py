@@ -13,6 +13,8 @@ import requests
 from web3 import HTTPProvider
 from web3.types import RPCEndpoint
 
+from swarm_chain.adapters.meter import Meter
+from swarm_chain.core.traffic import Traffic
 from swarm_chain.errors import ChainError, ChainUnavailable, ConfigurationError
 
 Request = tuple[str, Sequence[Any]]
@@ -42,20 +44,24 @@ class Unreachable(ChainUnavailable):
 
 
 class Endpoint:
-    """One endpoint, over HTTP. Every request ends after `timeout` seconds."""
+    """One endpoint, over HTTP. Every request ends after `timeout` seconds. `meter` counts what is exchanged."""
 
-    def __init__(self, url: str, *, timeout: float = 10.0) -> None:
+    def __init__(self, url: str, *, timeout: float = 10.0, meter: Meter | None = None) -> None:
         """Raises `ConfigurationError` for what is not an http or https URL."""
         parts = _split(url)
         self.name = _without_secrets(parts)
         self._takes_batches = True
+        self._meter = meter or Meter()
         session = None
         if _is_this_machine(parts.hostname or ""):
             # A proxy from the environment does not lead to this machine.
             session = requests.Session()
             session.trust_env = False
         self._provider = HTTPProvider(
-            url, request_kwargs={"timeout": timeout}, session=session, exception_retry_configuration=None
+            url,
+            request_kwargs={"timeout": timeout, "hooks": {"response": self._count}},
+            session=session,
+            exception_retry_configuration=None,
         )
 
     def request(self, method: str, *parameters: Any) -> Any:
@@ -99,6 +105,12 @@ class Endpoint:
             raise self._unreachable(error) from None
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None  # web3 looks into what is no answer, or deeper than there is room for.
+
+    def _count(self, response: requests.Response, **_: object) -> None:
+        """Counts bodies as they went over the wire, an answer's compressed where it was."""
+        asked, _answered = response.request.body, response.content
+        sent = len(asked) if isinstance(asked, bytes | str) else 0
+        self._meter.count(Traffic(rpc_sent=sent, rpc_received=response.raw.tell()))
 
     def _outcome(self, call: Request, answer: Mapping[str, Any]) -> Any | RpcError:
         try:

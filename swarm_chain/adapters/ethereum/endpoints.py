@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from swarm_chain.adapters.ethereum.endpoint import Endpoint, Request, RpcError, Unreachable
+from swarm_chain.adapters.meter import Meter
 from swarm_chain.errors import ChainUnavailable, ConfigurationError, WrongChain
 
 T = TypeVar("T")
@@ -14,11 +15,18 @@ T = TypeVar("T")
 class Endpoints:
     """One or more endpoints, each checked to serve the same chain before it is first used."""
 
-    def __init__(self, urls: Sequence[str], *, chain_id: int | None = None, timeout: float = 10.0) -> None:
+    def __init__(
+        self,
+        urls: Sequence[str],
+        *,
+        chain_id: int | None = None,
+        timeout: float = 10.0,
+        meter: Meter | None = None,
+    ) -> None:
         """`chain_id` is the expected chain's; None takes the first endpoint's. Raises `ConfigurationError`."""
         if not urls:
             raise ConfigurationError("no RPC URL is given; give one, as in http://127.0.0.1:8545")
-        self._endpoints = [Endpoint(url, timeout=timeout) for url in urls]
+        self._endpoints = [Endpoint(url, timeout=timeout, meter=meter) for url in urls]
         self._checked: set[Endpoint] = set()
         self._expected = chain_id
 
