@@ -81,6 +81,7 @@ class MemoryHistory:
                 yield TransactionRecord(
                     digest=block.transaction,
                     block_number=number,
+                    timestamp=block.timestamp,
                     sender=block.sender,
                     function=block.call.function,
                     salt=block.call.salt if isinstance(block.call, RevealUpdate) else None,

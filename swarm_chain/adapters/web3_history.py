@@ -126,6 +126,7 @@ class Web3History:
         return TransactionRecord(
             digest=mined.digest,
             block_number=mined.number,
+            timestamp=mined.timestamp,
             sender=Address(as_bytes(mined.receipt.get("from"))),
             function=call.function if call else DEPLOYMENT if is_deployment else None,
             salt=call.salt if isinstance(call, RevealUpdate) else None,

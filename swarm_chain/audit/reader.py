@@ -39,6 +39,7 @@ class TransactionRecord:
 
     digest: bytes
     block_number: BlockNumber
+    timestamp: Timestamp
     sender: Address
     function: str | None
     salt: Salt | None

@@ -12,7 +12,7 @@ from swarm_chain.adapters.ethereum.endpoint import Request, RpcError
 from swarm_chain.adapters.ethereum.endpoints import Endpoints
 from swarm_chain.adapters.ethereum.hexes import as_bytes, as_hex, as_int, as_objects
 from swarm_chain.errors import InvalidAnswer
-from swarm_chain.types import BlockNumber
+from swarm_chain.types import BlockNumber, Timestamp
 
 PAGE = 100
 """Blocks that are asked for at once."""
@@ -27,6 +27,7 @@ class Mined:
     """A transaction in a block: as it was sent, its receipt, and its logs with their places in the block."""
 
     number: BlockNumber
+    timestamp: Timestamp
     digest: bytes
     sent: Answer
     receipt: Answer
@@ -42,8 +43,10 @@ def mined_in(endpoints: Endpoints, numbers: Sequence[BlockNumber]) -> Iterator[M
         sent = [
             {as_bytes(each.get("hash")): each for each in as_objects(block.get("transactions"))} for block in blocks
         ]
-        for number, ours, receipts in zip(page, sent, _receipts(endpoints, page, sent), strict=True):
-            yield from _mined(number, ours, sorted(receipts, key=lambda one: as_int(one.get("transactionIndex"))))
+        times = [Timestamp(as_int(block.get("timestamp"))) for block in blocks]
+        for number, time, ours, receipts in zip(page, times, sent, _receipts(endpoints, page, sent), strict=True):
+            in_order = sorted(receipts, key=lambda one: as_int(one.get("transactionIndex")))
+            yield from _mined(number, time, ours, in_order)
 
 
 def checked(answer: object) -> Answer:
@@ -76,7 +79,7 @@ def _request(number: BlockNumber, sent: _Sent) -> Request:
     return "eth_getBlockReceipts", [hex(number)]
 
 
-def _mined(number: BlockNumber, sent: _Sent, receipts: Sequence[Answer]) -> Iterator[Mined]:
+def _mined(number: BlockNumber, time: Timestamp, sent: _Sent, receipts: Sequence[Answer]) -> Iterator[Mined]:
     logs = [as_objects(receipt.get("logs")) for receipt in receipts]
     said = [as_int(log.get("logIndex")) for each in logs for log in each]
     # Ganache begins anew with each transaction in receipts, though not in its log search.
@@ -88,4 +91,11 @@ def _mined(number: BlockNumber, sent: _Sent, receipts: Sequence[Answer]) -> Iter
             raise InvalidAnswer(f"an RPC endpoint gave a receipt that is not of block {number}; use another")
         left.remove(digest)
         placed = [(log, Position(block_number=number, log_index=next(places), transaction=digest)) for log in ours]
-        yield Mined(number=number, digest=digest, sent=sent[digest], receipt=receipt, logs=tuple(placed))
+        yield Mined(
+            number=number,
+            timestamp=time,
+            digest=digest,
+            sent=sent[digest],
+            receipt=receipt,
+            logs=tuple(placed),
+        )
