@@ -12,7 +12,7 @@ from swarm_chain.agent.activity import Activity, Health, OnActivity
 from swarm_chain.agent.contribution import Contribution
 from swarm_chain.agent.convergence import Convergence
 from swarm_chain.agent.heads import Heads
-from swarm_chain.agent.journal import Journal, SignedTransaction
+from swarm_chain.agent.journal import Journal, SignedTransaction, Training
 from swarm_chain.agent.lookout import Lookout
 from swarm_chain.agent.policy import Policy
 from swarm_chain.core.rounds import (
@@ -50,6 +50,7 @@ from swarm_chain.types import (
     RoundNumber,
     Suspend,
     Timestamp,
+    TrainingOutcome,
 )
 
 log = logging.getLogger(__name__)
@@ -122,9 +123,19 @@ class Agent:
             while not self._is_stopping:
                 self._sleep(self.step())
         except Exception:
-            self._leave()
+            self.leave()
             raise
-        self._leave()
+        self.leave()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the policy's end is reached, or `stop` was called."""
+        return self._is_stopping
+
+    def aim(self, *, rounds: int | None, until: tuple[str, float] | None) -> None:
+        """Gives the agent another end, as `Policy` says it; it goes on where it had reached the last one."""
+        self._policy = replace(self._policy, rounds=rounds, until=until)
+        self._is_stopping = False
 
     def step(self) -> float:
         """Looks, decides, acts once. Returns the seconds until it wants to look again.
@@ -184,9 +195,10 @@ class Agent:
             self._show(replace(self._shown, note=str(error), health=Health.TROUBLED))
         return min(self._policy.poll * 2.0 ** (self._failures - 1), LONGEST_BACKOFF)
 
-    def _leave(self) -> None:
-        """Suspends the node, so that nobody waits for it, and closes what is open."""
+    def leave(self) -> None:
+        """Suspends the node, so that nobody waits for it, once what it signed before is settled."""
         try:
+            self._settle()
             if self._chain.node_info(self.account).status == NodeStatus.ACTIVE:
                 self._show(Activity(does="suspending", round=self._shown.round))
                 self._send_journalled(Suspend(node=self.account))
@@ -235,6 +247,18 @@ class Agent:
             training = self._contribution.train(action.base, action.round, self._watch_training(action))
         except (DataError, NotFinite) as error:
             return self._cannot_train(action.round, error)
+        self._trained(training)
+        return 0.0
+
+    def record(self, base: Digest, round_number: RoundNumber, outcome: TrainingOutcome) -> None:
+        """Keeps what was trained from a base by other code than the trainer's, as if that had. Raises `TooLarge`."""
+        self._trained(self._contribution.record(base, round_number, outcome))
+
+    def sit_out(self, round_number: RoundNumber) -> None:
+        """Contributes nothing to a round."""
+        self._lookout.sit_out(round_number)
+
+    def _trained(self, training: Training) -> None:
         self._lookout.training_succeeded()
         self._show(
             replace(
@@ -246,7 +270,6 @@ class Agent:
                 local_metrics=training.local_metrics,
             )
         )
-        return 0.0
 
     def _cannot_train(self, round_number: RoundNumber, error: SwarmChainError) -> float:
         """A node that never contributed ends with the error; later the night's run is worth more than one round."""
