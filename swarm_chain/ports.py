@@ -24,6 +24,7 @@ from swarm_chain.types import (
     RoundNumber,
     Salt,
     Samples,
+    Timestamp,
     TrainingOutcome,
 )
 
@@ -80,6 +81,9 @@ class Chain(Protocol):
 
         Only those of a round, and of some kinds (the classes of `types.py`), if asked.
         """
+
+    def timestamps(self, blocks: Sequence[BlockNumber]) -> Sequence[Timestamp]:
+        """When these blocks were, in their order, with few requests."""
 
     def send(self, call: Call, *, on_signed: OnSigned | None = None) -> Receipt:
         """Sends a call and waits until it is in a block. Raises the `Reverted` of the contract's error."""

@@ -177,6 +177,11 @@ class MemoryChain:
             return tuple(chosen)
         return tuple(event for event in chosen if getattr(event, "round", None) == round_number)
 
+    def timestamps(self, blocks: Sequence[BlockNumber]) -> Sequence[Timestamp]:
+        """When these blocks were, in their order."""
+        there = self.blocks
+        return [there[number].timestamp for number in blocks]
+
     @property
     def blocks(self) -> Sequence[MemoryBlock]:
         """Every block from the deployment on."""

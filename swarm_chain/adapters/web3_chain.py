@@ -42,7 +42,8 @@ from swarm_chain.types import (
 )
 
 NODES_AT_ONCE: Final = 100
-"""Records in one request: endpoints limit their batches."""
+BLOCKS_AT_ONCE: Final = 100
+"""Records and blocks in one request: endpoints limit their batches."""
 
 _LOOKS = 3
 """How often a view is read anew because the chain was reorganised meanwhile."""
@@ -226,6 +227,16 @@ class Web3Chain:
         return _block(
             self._endpoints.request("eth_getBlockByNumber", "latest" if number is None else hex(number), False)
         )
+
+    def timestamps(self, blocks: Sequence[BlockNumber]) -> Sequence[Timestamp]:
+        """When these blocks were, in their order, with few requests. Raises `InvalidAnswer` if the chain lacks one."""
+        found: list[Timestamp] = []
+        for start in range(0, len(blocks), BLOCKS_AT_ONCE):
+            asked = [
+                ("eth_getBlockByNumber", [hex(number), False]) for number in blocks[start : start + BLOCKS_AT_ONCE]
+            ]
+            found.extend(_block(_result(answer)).timestamp for answer in self._endpoints.batch(asked))
+        return found
 
     def code(self, *, block: BlockNumber | None = None) -> bytes:
         """The runtime code at the coordinator's address, at the tip unless told; empty where there is none."""

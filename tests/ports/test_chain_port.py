@@ -778,6 +778,19 @@ def test_receipt__of_a_call__holds_its_events_where_the_chain_has_them(deployed:
     assert 21_000 < receipt.gas_used <= 43_000
 
 
+def test_timestamps__of_events__are_when_their_transactions_were(deployed: Deploy) -> None:
+    world = deployed()
+    chains = joined(world, 2)
+    world.wait(50)
+    before = Timestamp(world.now)
+    receipt = chains[0].send(OpenRound())
+    joining, opening = chains[0].timestamps([chains[0].events()[0].block_number, receipt.block_number])
+
+    assert opening == before
+    assert joining < before - 50
+    assert list(chains[0].timestamps([])) == []
+
+
 def test_reader__without_account__looks_but_does_not_send(deployed: Deploy) -> None:
     reader = deployed().chain(None)
 
