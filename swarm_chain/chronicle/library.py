@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from swarm_chain.chronicle.rounds import Chronicle, Round
-from swarm_chain.core import documents
-from swarm_chain.core.cids import document_cid
-from swarm_chain.core.documents import Document, ResultDocument, TaskDocument, UpdateDocument
+from swarm_chain.core.cids import document_cid, verify
+from swarm_chain.core.documents import MAX_DOCUMENT, Document, ResultDocument, TaskDocument, UpdateDocument
 from swarm_chain.errors import Malformed, StoreError
 from swarm_chain.ports import UpdateStore
 from swarm_chain.types import Address, Digest, Metrics, RoundNumber
@@ -19,10 +18,15 @@ D = TypeVar("D", bound=Document)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Read(Generic[D]):
-    """A document that was looked for. Where there is none, `problem` says why in a line."""
+    """A document that was looked for, of `size` bytes. Where there is none, `problem` says why in a line.
+
+    `is_out_of_reach`: no store gave it; the problem then names stores, which is for nobody but who chose them.
+    """
 
     document: D | None = None
+    size: int = 0
     problem: str | None = None
+    is_out_of_reach: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,12 +43,15 @@ class Library:
     def __init__(self, chronicle: Chronicle, store: UpdateStore | None) -> None:
         self._chronicle = chronicle
         self._store = store
+        self._task: Read[TaskDocument] | None = None
         self._updates: dict[tuple[RoundNumber, Address], Read[UpdateDocument]] = {}
         self._results: dict[Digest, Read[ResultDocument]] = {}
 
     def task(self) -> Read[TaskDocument]:
         """What the swarm agreed on before it started."""
-        return self._read(self._chronicle.config.task_digest, TaskDocument)
+        if self._task is None:
+            self._task = self._read(self._chronicle.config.task_digest, TaskDocument)
+        return self._task
 
     def result(self, digest: Digest) -> Read[ResultDocument]:
         """A result: of a round, or the genesis."""
@@ -80,8 +87,12 @@ class Library:
 
     def _read(self, digest: Digest, kind: type[D]) -> Read[D]:
         if self._store is None:
-            return Read(problem="no store was given")
+            return Read(problem="no store was given", is_out_of_reach=True)
         try:
-            return Read(document=documents.read(self._store.get, digest, kind))
-        except (StoreError, Malformed) as error:
+            data = self._store.get(document_cid(digest), max_bytes=MAX_DOCUMENT)
+            verify(document_cid(digest), data)
+            return Read(document=kind.decode(data), size=len(data))
+        except StoreError as error:
+            return Read(problem=str(error), is_out_of_reach=True)
+        except Malformed as error:
             return Read(problem=str(error))
