@@ -11,7 +11,7 @@ from itertools import groupby
 from swarm_chain.agent.activity import Activity, Health, OnActivity
 from swarm_chain.agent.contribution import Contribution
 from swarm_chain.agent.convergence import Convergence
-from swarm_chain.agent.heads import Heads
+from swarm_chain.agent.heads import Head, Heads
 from swarm_chain.agent.journal import Journal, SignedTransaction, Training
 from swarm_chain.agent.lookout import Lookout
 from swarm_chain.agent.policy import Policy
@@ -47,6 +47,7 @@ from swarm_chain.types import (
     Digest,
     Metrics,
     NodeStatus,
+    Parameters,
     RoundNumber,
     Suspend,
     Timestamp,
@@ -257,6 +258,14 @@ class Agent:
     def sit_out(self, round_number: RoundNumber) -> None:
         """Contributes nothing to a round."""
         self._lookout.sit_out(round_number)
+
+    def head(self) -> Head:
+        """The swarm's head, fetched and checked. Raises what the chain and the stores do."""
+        return self._heads.head(self._chain.look().swarm.head)
+
+    def memory(self) -> Parameters:
+        """What this node keeps from round to round. Raises `MemoryLost`."""
+        return self._contribution.memory()
 
     def _trained(self, training: Training) -> None:
         self._lookout.training_succeeded()
