@@ -38,7 +38,7 @@ def whole_metrics(metrics: Collection[str]) -> list[str]:
     >>> whole_metrics({"accuracy", "accuracy_low", "accuracy_high", "female.accuracy", "test_samples"})
     ['accuracy']
     """
-    return sorted(name for name in metrics if "." not in name and name != TEST_SAMPLES and not _is_end(name, metrics))
+    return sorted(name for name in metrics if "." not in name and name != TEST_SAMPLES and not is_end(name, metrics))
 
 
 def compared_metric(measured: Iterable[Collection[str]]) -> str | None:
@@ -54,5 +54,10 @@ def interval(name: str, metrics: Mapping[str, float]) -> tuple[float, float] | N
     return None if low is None or high is None else (low, high)
 
 
-def _is_end(name: str, metrics: Collection[str]) -> bool:
+def is_end(name: str, metrics: Collection[str]) -> bool:
+    """Whether a metric is an end of another one's interval.
+
+    >>> is_end("accuracy_low", {"accuracy", "accuracy_low"}), is_end("error_high", {"error_high"})
+    (True, False)
+    """
     return any(name.endswith(end) and name.removesuffix(end) in metrics for end in _ENDS)
