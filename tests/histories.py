@@ -103,12 +103,15 @@ class Script:
         nodes: int = 3,
         task: TaskDocument | None = None,
         start: Mapping[str, Array] = START,
+        base: Digest | None = None,
         **settings: Any,
     ) -> None:
+        """`base` is the result of an earlier swarm that the genesis links to: `start` are then its parameters."""
         self.store = store or MemoryStore()
         self.task = task or task_document()
         file = self.keep(start)
-        first = genesis(self.task, weights=file.cid, size=file.size)
+        link = None if base is None else document_cid(base)
+        first = genesis(self.task, weights=file.cid, size=file.size, base=link)
         self.put(self.task)
         self.genesis = self.put(first)
         config = replace(CONFIG, task_digest=self.task.digest(), genesis_digest=self.genesis, absence_limit=20)

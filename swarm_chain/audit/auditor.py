@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol
 
+from swarm_chain.audit.ancestors import Audited, Claim, FindReaders, check_claim, leave_out, look_back
 from swarm_chain.audit.endpoints import Story, check_agreement, check_commitments, check_pinned, pin, read_story
 from swarm_chain.audit.evidence import Evidence
 from swarm_chain.audit.execution import Execution, Rules, execute
@@ -55,33 +56,69 @@ def audit(
     block: int | None = None,
     work_dir: Path | None = None,
     on_progress: OnProgress = lambda step: None,
+    find_readers: FindReaders | None = None,
 ) -> AuditReport:
     """The report on a swarm as it is at one block, the newest unless told.
 
     Every reader is an endpoint, and all must agree. `rounds` are those to execute again; all of them unless told. All
     events are always looked at. Weights are kept in a folder below `work_dir` that is removed at the end; nothing else
-    is written. Raises `NotACoordinator` where there is no code, `ConfigurationError` for a round that there is not, and
-    what readers and stores raise when they cannot be asked.
+    is written. The swarms whose results it comes from are audited too, up to those, with the endpoints that
+    `find_readers` has for them; without it they are left out, and a note says so.
+
+    Raises `NotACoordinator` where there is no code, `ConfigurationError` for a round that there is not, and what
+    readers and stores raise when they cannot be asked.
     """
     check_arithmetic()
     endpoints = list(readers) if isinstance(readers, Sequence) else [readers]
+    at = None if block is None else BlockNumber(block)
     with _folder(work_dir) as folder:
-        auditor = _Auditor(endpoints, Evidence(store, folder), artifact, on_progress)
-        return auditor.run(rounds, None if block is None else BlockNumber(block), store.name)
+        evidence = Evidence(store, folder)
+        audited = _Auditor(endpoints, evidence, artifact, on_progress).run(rounds, at, store.name)
+        if find_readers is None:
+            return _without_ancestors(audited, evidence)
+
+        def look(of: Sequence[HistoryReader], claim: Claim) -> Audited:
+            auditor = _Auditor(of, evidence, artifact, _about(claim, on_progress), claim)
+            is_same_chain = claim.origin.chain_id == audited.report.scope.chain_id
+            return auditor.run(None if rounds is None else (), at if is_same_chain else None, store.name)
+
+        return replace(audited.report, ancestors=look_back(audited, evidence, find_readers, look))
+
+
+def _without_ancestors(audited: Audited, evidence: Evidence) -> AuditReport:
+    left_out = leave_out(audited, evidence)
+    genesis = audited.report.genesis
+    genesis = replace(
+        genesis,
+        findings=(*genesis.findings, *left_out.findings),
+        notes=(*genesis.notes, *left_out.notes),
+    )
+    return replace(audited.report, genesis=genesis)
+
+
+def _about(claim: Claim, on_progress: OnProgress) -> OnProgress:
+    """Says of every step that it is about an earlier swarm."""
+    whose = f"of the earlier swarm 0x{claim.origin.contract.hex()[:8]}…"
+    return lambda step: on_progress(replace(step, doing=f"{step.doing} {whose}"))
 
 
 class _Auditor:
-    """One audit."""
+    """One audit; of a swarm up to the round that a later one's `claim` is about, if so."""
 
     def __init__(
-        self, readers: Sequence[HistoryReader], evidence: Evidence, artifact: Artifact, on_progress: OnProgress
+        self,
+        readers: Sequence[HistoryReader],
+        evidence: Evidence,
+        artifact: Artifact,
+        on_progress: OnProgress,
+        claim: Claim | None = None,
     ) -> None:
         self._readers, self._evidence, self._artifact, self._on_progress = readers, evidence, artifact, on_progress
-        self._reader = readers[0]
+        self._reader, self._claim = readers[0], claim
         self._findings: list[Finding] = []
         self._notes: list[str] = []
 
-    def run(self, numbers: Collection[int] | None, block: BlockNumber | None, store: str) -> AuditReport:
+    def run(self, numbers: Collection[int] | None, block: BlockNumber | None, store: str) -> Audited:
         pinned = pin(self._readers, block)
         is_coordinator = self._check_code(pinned)
         try:
@@ -89,27 +126,26 @@ class _Auditor:
         except (NotACoordinator, InvalidAnswer):
             if is_coordinator:
                 raise
-            return self._stranger(pinned, store)
+            return Audited(report=self._stranger(pinned, store))
 
     def _look_into(
         self, numbers: Collection[int] | None, pinned: Block, store: str, *, is_coordinator: bool
-    ) -> AuditReport:
+    ) -> Audited:
         swarm = self._reader.swarm_info(pinned.number)
         self._findings += check_configuration(swarm.config)
         story = self._read_story(pinned)
         history = self._replay(swarm, story, pinned)
-        chosen = _chosen(history, numbers)
+        chosen = _chosen(history, numbers) if self._claim is None else self._claimed(self._claim, history, numbers)
         ground = self._read_ground(history)
         executions = self._execute(history, chosen, ground)
         check_pinned(self._reader, pinned)
-        return AuditReport(
+        report = AuditReport(
             scope=self._scope(pinned, swarm, store),
             is_coordinator=is_coordinator,
             genesis=RoundReport(
                 number=GENESIS,
                 outcome=Outcome.GENESIS,
                 findings=ground.findings,
-                notes=ground.notes,
                 result=swarm.config.genesis_digest,
             ),
             rounds=self._round_reports(history, chosen, executions, gas_by_round(story.transactions), is_coordinator),
@@ -118,6 +154,26 @@ class _Auditor:
             labels=history.labels,
             gas=gas_uses(story.transactions),
         )
+        began = story.times[story.events[0].block_number] if story.events else None
+        return Audited(report=report, genesis=ground.genesis, began=began)
+
+    def _claimed(self, claim: Claim, history: History, numbers: Collection[int] | None) -> frozenset[RoundNumber]:
+        """The rounds that the result of a claim was made of; none where the claim is wrong, or none were asked for."""
+        wrong = list(check_claim(claim, history))
+        if wrong:
+            self._findings += wrong
+            return frozenset()
+        last = claim.origin.round
+        later = [one for one in self._findings if one.round is not None and one.round > last]
+        if later:
+            self._findings = [one for one in self._findings if one not in later]
+            self._notes.append(
+                f"something is wrong after round {last}, which nothing here rests on: audit it by itself"
+            )
+        if numbers is not None:
+            self._notes.append("its events were looked at, and its rounds not executed again: only some were asked for")
+            return frozenset()
+        return frozenset(one.number for one in history.rounds if one.number <= last)
 
     # -------------------------------------------------------------------------------------------------------- the chain
 

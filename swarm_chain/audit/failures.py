@@ -15,7 +15,7 @@ Names = dict[Cid, tuple[str, tuple[Address, ...]]]
 
 
 def of_failures(
-    failures: Failures, number: RoundNumber, names: Mapping[Cid, tuple[str, tuple[Address, ...]]]
+    failures: Failures, number: RoundNumber | None, names: Mapping[Cid, tuple[str, tuple[Address, ...]]]
 ) -> Iterator[Finding]:
     """A finding for each document or file that could not be had, or is corrupted where it lies."""
     for root, error in failures.items():

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 from swarm_chain.audit.evidence import Evidence
 from swarm_chain.audit.failures import Names, of_failures
 from swarm_chain.audit.report import Fault, Finding
 from swarm_chain.core import merge
 from swarm_chain.core.cids import Cid, document_cid
-from swarm_chain.core.documents import ResultDocument, RuleChoice, TaskDocument
+from swarm_chain.core.documents import Document, ResultDocument, RuleChoice, TaskDocument
 from swarm_chain.core.unixfs import File
 from swarm_chain.core.weights import WeightsFile, check_finite, model_digest
 from swarm_chain.errors import Malformed, MalformedWeights, MergeError, NotFinite, StoreError, TooLarge
-from swarm_chain.types import RoundNumber, SwarmConfig
+from swarm_chain.types import Digest, RoundNumber, SwarmConfig
+
+D = TypeVar("D", bound=Document)
 
 GENESIS = RoundNumber(0)
 MAX_SOURCE = 16 * 1024 * 1024
@@ -23,7 +26,7 @@ MAX_SOURCE = 16 * 1024 * 1024
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ground:
-    """The task, where it could be had, and what is wrong with it and with the genesis.
+    """The task and the genesis, where they could be had, and what is wrong with them.
 
     `rule_fault` says why its merge rule cannot be used here, if so.
     """
@@ -31,35 +34,37 @@ class Ground:
     task: TaskDocument | None
     rule_fault: Finding | None
     findings: tuple[Finding, ...]
-    notes: tuple[str, ...] = ()
+    genesis: ResultDocument | None
 
 
 def read_ground(evidence: Evidence, config: SwarmConfig) -> Ground:
     """The task, read and checked, and the genesis with its weights."""
     findings: list[Finding] = []
-    notes: list[str] = []
     names: Names = {
         document_cid(config.task_digest): ("the task", ()),
         document_cid(config.genesis_digest): ("the genesis", ()),
     }
-    task = _read_task(evidence, config, findings)
+    task = _read(evidence, config.task_digest, TaskDocument, "task is no task", findings)
+    genesis = _read(evidence, config.genesis_digest, ResultDocument, "genesis is no result", findings)
     rule_fault = None
     if task is not None:
         rule_fault = _rule_fault(task)
         findings += [rule_fault] if rule_fault else []
         findings += _check_sources(evidence, task)
-        findings += _check_genesis(evidence, config, task, notes, names)
+    if task is not None and genesis is not None:
+        findings += _check_genesis(evidence, genesis, task, names)
     findings += of_failures(evidence.take_failures(), GENESIS, names)
-    return Ground(task=task, rule_fault=rule_fault, findings=tuple(findings), notes=tuple(notes))
+    return Ground(task=task, rule_fault=rule_fault, findings=tuple(findings), genesis=genesis)
 
 
-def _read_task(evidence: Evidence, config: SwarmConfig, findings: list[Finding]) -> TaskDocument | None:
+def _read(evidence: Evidence, digest: Digest, kind: type[D], otherwise: str, findings: list[Finding]) -> D | None:
+    """A document that the contract names. None where it cannot be had, which the evidence remembers, or is none."""
     try:
-        return evidence.read(config.task_digest, TaskDocument)
+        return evidence.read(digest, kind)
     except StoreError:
         return None
     except Malformed as error:
-        message = f"the swarm's task is no task: {error}"
+        message = f"the swarm's {otherwise}: {error}"
         findings.append(Finding(fault=Fault.MALFORMED_DOCUMENT, message=message, round=GENESIS))
         return None
 
@@ -85,13 +90,10 @@ def _check_sources(evidence: Evidence, task: TaskDocument) -> Iterator[Finding]:
                 yield Finding(fault=Fault.MALFORMED_DOCUMENT, message=message, round=GENESIS)
 
 
-def _check_genesis(
-    evidence: Evidence, config: SwarmConfig, task: TaskDocument, notes: list[str], names: Names
-) -> Iterator[Finding]:
+def _check_genesis(evidence: Evidence, genesis: ResultDocument, task: TaskDocument, names: Names) -> Iterator[Finding]:
+    names[genesis.weights] = ("the genesis' weights", ())
+    yield from _check_fields(genesis, task)
     try:
-        genesis = evidence.read(config.genesis_digest, ResultDocument)
-        names[genesis.weights] = ("the genesis' weights", ())
-        yield from _check_fields(genesis, task)
         if genesis.bytes > task.update.max_bytes:
             raise TooLarge(
                 f"it declares {genesis.bytes} bytes of weights where the task allows {task.update.max_bytes}"
@@ -104,8 +106,6 @@ def _check_genesis(
             check_finite(weights)
         if genesis.state is not None:
             evidence.glance(genesis.state, max_bytes=task.update.max_bytes)
-        if genesis.base is not None:
-            yield from _check_ancestor(evidence, genesis, notes)
     except StoreError:
         return
     except (MalformedWeights, NotFinite) as error:
@@ -124,16 +124,3 @@ def _check_fields(genesis: ResultDocument, task: TaskDocument) -> Iterator[Findi
     if genesis.rule != RuleChoice(name=task.merge.rule, parameters=task.merge.parameters):
         message = f"the genesis names the merge rule {genesis.rule.name}, not the task's"
         yield Finding(fault=Fault.WRONG_RULE, message=message, round=GENESIS)
-
-
-def _check_ancestor(evidence: Evidence, genesis: ResultDocument, notes: list[str]) -> Iterator[Finding]:
-    """The earlier swarm's result that a genesis names: its weights are the genesis' own."""
-    if genesis.base is None:
-        return
-    if not evidence.glance(genesis.base):
-        notes.append(f"the earlier swarm's result {genesis.base} is not there; no round of this swarm needs it")
-        return
-    earlier = evidence.read(genesis.base.digest, ResultDocument)
-    if earlier.weights != genesis.weights:
-        message = f"the genesis names {genesis.base} as its origin, whose weights are others"
-        yield Finding(fault=Fault.WRONG_BASE, message=message, round=GENESIS)

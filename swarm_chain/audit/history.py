@@ -107,7 +107,7 @@ class History:
         self.phase = Phase.IDLE
         self.deadline = 0
         self.last_abort = AbortReason.NONE
-        self._time_of = time_of
+        self.time_of = time_of
         self._started_at = 0
         self._was_slow = False
         self._last_act: bytes | None = None
@@ -187,7 +187,7 @@ class History:
         if event.round != self.number + 1:
             what = f"round {event.round} opens after round {self.number}: rounds are numbered without gaps"
             self._find_at(event.round, Fault.OUT_OF_ORDER, what)
-        now = self._time_of(event.block_number)
+        now = self.time_of(event.block_number)
         self.windows.open(has_newcomer=self.members.has_newcomer)
         self.members.has_newcomer = False
         self.rounds.append(
@@ -339,7 +339,7 @@ class History:
 
     def _end_phase(self, event: Event, *, is_full: bool) -> int:
         """When the phase ended: with the act that was missing, in its transaction, else not before the deadline."""
-        now = self._time_of(event.block_number)
+        now = self.time_of(event.block_number)
         if is_full and event.transaction != self._last_act:
             what = f"{type(event).__name__} does not come with the act that brings it about"
             self._find(Fault.OUT_OF_ORDER, what)
@@ -355,7 +355,7 @@ class History:
 
     def _check_act(self, event: UpdateCommitted | UpdateRevealed | ResultAttested, node: Address, phase: Phase) -> None:
         self._require_phase(event, phase, node)
-        now = self._time_of(event.block_number)
+        now = self.time_of(event.block_number)
         if now >= self.deadline:
             what = f"{type(event).__name__} at {now}, not before the deadline {self.deadline}"
             self._find(Fault.UNTIMELY, what, node)

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from swarm_chain.core.cids import document_cid
+from swarm_chain.core.cids import Cid, document_cid
+from swarm_chain.core.documents import ResultDocument
 from swarm_chain.types import Address, BlockNumber, Digest, Gas, RoundNumber, Timestamp
 
 
@@ -61,12 +62,17 @@ class Fault(StrEnum):
     CORRUPTED_BLOCK = "corrupted-block"
     MISSING_BYTES = "missing-bytes"
     RULE_NOT_ACCEPTED = "rule-not-accepted"
+    # Of earlier swarms.
+    WRONG_ANCESTOR = "wrong-ancestor"
+    ANCESTOR_OUT_OF_REACH = "ancestor-out-of-reach"
 
     @property
     def verdict(self) -> Verdict:
         """What a round with this is: most faults are proof, some only keep proof away."""
-        is_open = self in (Fault.MISSING_BYTES, Fault.RULE_NOT_ACCEPTED)
-        return Verdict.INCOMPLETE if is_open else Verdict.FAIL
+        return Verdict.INCOMPLETE if self in _OPEN else Verdict.FAIL
+
+
+_OPEN = frozenset({Fault.MISSING_BYTES, Fault.RULE_NOT_ACCEPTED, Fault.ANCESTOR_OUT_OF_REACH})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -153,16 +159,22 @@ class AuditReport:
     notes: tuple[str, ...] = ()
     labels: Mapping[Address, str] = field(default_factory=dict)
     gas: tuple[GasUse, ...] = ()
+    ancestors: tuple[AncestorReport, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
-        """The worst of the rounds' verdicts and the other findings'."""
+        """The worst of its own verdict and those of the swarms that it comes from."""
+        return worst([self.own_verdict, *(one.verdict for one in self.ancestors)])
+
+    @property
+    def own_verdict(self) -> Verdict:
+        """The worst of the rounds' verdicts and the other findings', whatever the swarms that it comes from did."""
         of_rounds = (one.verdict for one in (self.genesis, *self.rounds))
         return worst([*of_rounds, *(finding.fault.verdict for finding in self.findings)])
 
     @property
     def all_findings(self) -> tuple[Finding, ...]:
-        """Every finding, the swarm's own first, then round by round."""
+        """Every finding of this swarm: those of no round first, then round by round. Not its ancestors'."""
         of_rounds = (finding for one in (self.genesis, *self.rounds) for finding in one.findings)
         return (*self.findings, *of_rounds)
 
@@ -181,6 +193,43 @@ class AuditReport:
                 {"call": use.call, "account": _hex(use.account), "transactions": use.transactions, "gas": use.gas}
                 for use in self.gas
             ],
+            "ancestors": [one.document() for one in self.ancestors],
+        }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AncestorReport:
+    """An earlier result that a genesis starts from, and the swarm that finalised it, audited up to that round.
+
+    `result` is None where no store has its document. `audit` is None where there was nothing to audit (the result is a
+    genesis, which names no swarm), or where that could not be done: `findings` say why.
+    """
+
+    link: Cid
+    result: ResultDocument | None = None
+    findings: tuple[Finding, ...] = ()
+    notes: tuple[str, ...] = ()
+    audit: AuditReport | None = None
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst of what was found of the link and of the earlier swarm."""
+        of_audit = [self.audit.verdict] if self.audit else []
+        return worst([*of_audit, *(finding.fault.verdict for finding in self.findings)])
+
+    def document(self) -> dict[str, Any]:
+        """The report for programs, as `schemas/audit.schema.json` describes it."""
+        result = self.result
+        return {
+            "verdict": self.verdict.value,
+            "result": _hex(self.link.digest),
+            "result_cid": str(self.link),
+            "chain_id": None if result is None else result.chain,
+            "contract": None if result is None or result.contract is None else _hex(result.contract),
+            "round": None if result is None else result.round,
+            "findings": [_finding(one) for one in self.findings],
+            "notes": list(self.notes),
+            "audit": None if self.audit is None else self.audit.document(),
         }
 
 

@@ -16,8 +16,9 @@ from swarm_chain.cli.output import checksum, printable, say, show, table, write_
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from swarm_chain.audit import AuditReport, Finding, RoundReport, Step
+    from swarm_chain.audit import AncestorReport, AuditReport, Finding, FindReaders, RoundReport, Step, Verdict
     from swarm_chain.audit.auditor import OnProgress
+    from swarm_chain.cli.connect import Target
 
 EXIT_STATUS = {"PASS": 0, "FAIL": 1, "INCOMPLETE": 3}
 """2 is wrong usage, as everywhere."""
@@ -46,6 +47,17 @@ _NAMES_SHOWN = 4
     type=click.Path(path_type=Path, file_okay=False),
     help="Where weights are kept meanwhile; the system's temporary folder unless told.",
 )
+@click.option(
+    "--no-ancestors",
+    is_flag=True,
+    help="Leave out the earlier swarms whose results this one comes from; a note says so.",
+)
+@click.option(
+    "--ancestor-rpc",
+    metavar="URL",
+    multiple=True,
+    help="RPC endpoint of another chain, on which an earlier swarm lies; may be given again.",
+)
 @json_option
 @click.option(
     "--rpc", metavar="URL", multiple=True, help="RPC endpoint of the chain; may be given again: all must agree."
@@ -59,6 +71,8 @@ def audit(
     rounds: tuple[int, ...],
     block: int | None,
     work_dir: Path | None,
+    no_ancestors: bool,
+    ancestor_rpc: tuple[str, ...],
     json_file: Path | None,
     rpc: tuple[str, ...],
     network: str | None,
@@ -66,14 +80,18 @@ def audit(
     """Re-run every round of a swarm, from a chain and a store alone.
 
     The contract's code, its events, every document and every merge are checked; nothing but the report is written.
+    Where the swarm comes from a result of an earlier one, that one is audited too, up to that round.
     The contract may be left out where the chain has one deployment.
 
     Exit status: 0 PASS, 1 FAIL, 3 INCOMPLETE (bytes that no store has), 2 wrong usage.
     """
     if rpc and network:
         raise click.UsageError("give --rpc or --network, not both.")
+    if no_ancestors and ancestor_rpc:
+        raise click.UsageError("give --no-ancestors or --ancestor-rpc, not both.")
+    place, others = Place(rpc=rpc, network=network), None if no_ancestors else ancestor_rpc
     with _progress() as on_progress:
-        report = _run(Place(rpc=rpc, network=network), contract, stores, rounds, block, work_dir, on_progress)
+        report = _run(place, contract, stores, rounds, block, work_dir, others, on_progress)
     if json_file:
         write_json(json_file, report.document())
     if str(json_file) != "-":
@@ -88,8 +106,10 @@ def _run(
     rounds: Sequence[int],
     block: int | None,
     work_dir: Path | None,
+    others: Sequence[str] | None,
     on_progress: OnProgress,
 ) -> AuditReport:
+    """The report; `others` are endpoints of ancestors' chains, None leaves ancestors out."""
     from swarm_chain import audit as auditing
     from swarm_chain.adapters.stores import open_stores
     from swarm_chain.adapters.web3_history import Web3History
@@ -105,7 +125,22 @@ def _run(
         block=block,
         work_dir=work_dir,
         on_progress=on_progress,
+        find_readers=None if others is None else _finder(found.target, others),
     )
+
+
+def _finder(target: Target, others: Sequence[str]) -> FindReaders:
+    """The endpoints of a chain: those that the command reads, and those given for ancestors, each asked whose it is."""
+    from swarm_chain.adapters.ethereum.endpoints import Endpoints
+    from swarm_chain.adapters.web3_history import Web3History
+
+    chains: dict[int, list[str]] = defaultdict(list)
+    for url in dict.fromkeys(target.rpc_urls):
+        chains[target.chain_id].append(url)
+    for url in dict.fromkeys(others):
+        urls = chains[Endpoints([url]).chain_id]
+        urls += [url] if url not in urls else []
+    return lambda chain_id, contract: [Web3History(url, contract) for url in chains.get(chain_id, ())]
 
 
 @contextmanager
@@ -133,7 +168,19 @@ def _say_step(step: Step) -> None:
 
 
 def print_report(report: AuditReport) -> None:
-    """Prints the report for people: its scope, a line a round, what was found, what it cost, and the verdict."""
+    """Prints the report for people: its scope, a line a round, what was found, what it cost, and the verdict.
+
+    A section for each earlier swarm that it comes from stands before the verdict.
+    """
+    _print_swarm(report)
+    if report.gas:
+        show(gas_table(report))
+    for one in report.ancestors:
+        _print_ancestor(one)
+    click.secho(_conclusion(report, report.verdict), fg=_COLOURS[report.verdict], bold=True)
+
+
+def _print_swarm(report: AuditReport) -> None:
     for line in _scope_lines(report):
         click.echo(line)
     if report.rounds:
@@ -142,9 +189,21 @@ def print_report(report: AuditReport) -> None:
         click.echo(_finding_line(finding, report))
     for where, note in _notes(report):
         click.echo(f"note  {where}: {printable(note)}")
-    if report.gas:
-        show(gas_table(report))
-    click.secho(_conclusion(report), fg=_COLOURS[report.verdict], bold=True)
+
+
+def _print_ancestor(ancestor: AncestorReport) -> None:
+    result = ancestor.result
+    which = "" if result is None else ", a genesis" if result.round == 0 else f", the result of round {result.round} of"
+    click.echo(f"\ncomes from {ancestor.link}{which}")
+    if ancestor.audit is not None:
+        _print_swarm(ancestor.audit)
+    for finding in ancestor.findings:
+        click.echo(_finding_line(finding, ancestor.audit))
+    for note in ancestor.notes:
+        click.echo(f"note  {printable(note)}")
+    said = "" if ancestor.audit is None else _conclusion(ancestor.audit, ancestor.verdict)
+    click.secho(said or ancestor.verdict, fg=_COLOURS[ancestor.verdict])
+    click.echo()
 
 
 def _scope_lines(report: AuditReport) -> Iterator[str]:
@@ -186,7 +245,7 @@ def _without_repeats(report: AuditReport) -> Iterator[Finding]:
             yield finding
 
 
-def _finding_line(finding: Finding, report: AuditReport) -> str:
+def _finding_line(finding: Finding, report: AuditReport | None) -> str:
     verdict = finding.fault.verdict
     where = "swarm" if finding.round is None else "genesis" if finding.round == 0 else f"round {finding.round}"
     nodes = ", ".join(_name(node, report) for node in finding.nodes[:_NAMES_SHOWN])
@@ -202,10 +261,10 @@ def _notes(report: AuditReport) -> Iterator[tuple[str, str]]:
     yield from ((f"round {one.number}", note) for one in report.rounds for note in one.notes)
 
 
-def _name(node: bytes, report: AuditReport) -> str:
+def _name(node: bytes, report: AuditReport | None) -> str:
     address = checksum(node)
     short = f"{address[:6]}…{address[-4:]}"
-    label = {bytes(known): label for known, label in report.labels.items()}.get(node)
+    label = {bytes(known): label for known, label in report.labels.items()}.get(node) if report else None
     return f"{printable(label)} ({short})" if label else short
 
 
@@ -224,7 +283,7 @@ def gas_table(report: AuditReport) -> RenderableType:
     return table("call", "transactions", "gas", "gas each", rows=rows)
 
 
-def _conclusion(report: AuditReport) -> str:
+def _conclusion(report: AuditReport, verdict: Verdict) -> str:
     from swarm_chain.audit import Outcome, Verdict
 
     count = {outcome: sum(one.outcome is outcome for one in report.rounds) for outcome in Outcome}
@@ -235,6 +294,9 @@ def _conclusion(report: AuditReport) -> str:
     if count[Outcome.RUNNING]:
         what += ", 1 still running"
     found = len(list(_without_repeats(report)))
-    if report.verdict is not Verdict.PASS:
+    if report.own_verdict is not Verdict.PASS:
         what += f"; {found} finding{'' if found == 1 else 's'}, see above"
-    return f"{report.verdict}  {what}"
+    if report.ancestors:
+        of_ancestors = [one.verdict for one in report.ancestors]
+        what += f"; what it comes from: {', '.join(of_ancestors)}"
+    return f"{verdict}  {what}"

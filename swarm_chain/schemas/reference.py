@@ -66,12 +66,16 @@ def _resolved(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str
     reference = schema.get("$ref")
     if reference is None:
         return schema
+    if reference == "#":
+        return {}  # All of it again, which is described once.
     found: Mapping[str, Any] = root["$defs"][reference.removeprefix("#/$defs/")]
     return found
 
 
 def _type(schema: Mapping[str, Any], root: Mapping[str, Any]) -> str:
     """The type in a few words: `integer or null`, `list of string`, `"commit", "reveal"`."""
+    if schema.get("$ref") == "#":
+        return "all of this again"
     if "$ref" in schema:
         return str(schema["$ref"].removeprefix("#/$defs/"))
     if "const" in schema:
