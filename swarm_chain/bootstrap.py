@@ -52,7 +52,7 @@ def build_agent(config: NodeConfig, *, password: str, policy: Policy, on_activit
         task=task,
         chain=chain,
         store=store,
-        trainer=TorchTrainer(task_of(task), config.data),
+        trainer=TorchTrainer(task_of(task, store.get, accepted=config.accepted_task), config.data),
         journal=Journal(config.journal, chain_id=config.chain_id, coordinator=config.contract, account=config.account),
         spool=config.journal.parent / "spool",
         policy=replace(policy, poll=poll, spread=spread),

@@ -13,7 +13,11 @@ from typing import ClassVar
 
 
 class SwarmChainError(Exception):
-    """Root of all errors raised on purpose."""
+    """Root of all errors raised on purpose. `details` is what people may want to read above the one line."""
+
+    def __init__(self, *args: object, details: str = "") -> None:
+        super().__init__(*args)
+        self.details = details
 
 
 # -------------------------------------------------------------------------------------------------------- configuration
@@ -65,6 +69,10 @@ class InvitationForged(InvitationInvalid):
 
 class TaskMismatch(SwarmChainError):
     """The task here is not the swarm's. The message shows the difference."""
+
+
+class TaskNotAccepted(SwarmChainError):
+    """A swarm's task comes as source code, and nobody has accepted to run it here."""
 
 
 # ------------------------------------------------------------------------------------------------------------- building
@@ -196,8 +204,31 @@ class TaskError(SwarmChainError):
     """A task cannot be found, loaded or run."""
 
 
+class TaskSourceError(TaskError):
+    """A task's source file cannot be read, or does not give a task."""
+
+
 class DataError(SwarmChainError):
     """A node's data cannot be used."""
+
+
+# --------------------------------------------------------------------------------------------------------------- models
+
+
+class NoSuchResult(SwarmChainError):
+    """A round has no result: there was none of that number, it was aborted, or it still runs."""
+
+
+class ResultMismatch(SwarmChainError):
+    """A result's document does not say what its chain says."""
+
+
+class NoSuchMetric(SwarmChainError):
+    """A metric that nobody measured."""
+
+
+class WouldOverwrite(SwarmChainError):
+    """There is a file already where one would be written."""
 
 
 # ---------------------------------------------------------------------------------------------------------------- agent
@@ -205,6 +236,10 @@ class DataError(SwarmChainError):
 
 class JournalError(SwarmChainError):
     """A journal is another node's, another swarm's, or unreadable."""
+
+
+class DiskFull(SwarmChainError):
+    """This machine has no room for what an agent has to keep."""
 
 
 class UpdateLost(SwarmChainError):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Final
 
-from swarm_chain.core import weights
+from swarm_chain.core import unixfs, weights
+from swarm_chain.core.cids import Cid, parse_cid
 from swarm_chain.core.documents import (
     NO_CAP,
     MergeSettings,
@@ -16,22 +20,54 @@ from swarm_chain.core.documents import (
     explain_difference,
     genesis,
 )
+from swarm_chain.core.fields import Scalar
 from swarm_chain.core.merge import Rule, rule_source
 from swarm_chain.core.unixfs import import_bytes
 from swarm_chain.core.weights import Specs, WeightsFile, check_finite, check_shapes, model_digest, specs_of, total_size
-from swarm_chain.errors import ConfigurationError, TaskError, TaskMismatch
+from swarm_chain.errors import (
+    ConfigurationError,
+    InvalidCid,
+    MalformedWeights,
+    ShapeMismatch,
+    TaskError,
+    TaskMismatch,
+    TaskNotAccepted,
+    TooLarge,
+)
 from swarm_chain.ports import UpdateStore
-from swarm_chain.tasks import load_task
+from swarm_chain.tasks import load_shipped
 from swarm_chain.tasks.base import Task
+from swarm_chain.tasks.sources import MAX_SOURCE, task_in_source
+from swarm_chain.types import Digest, Parameters
+
+FROZEN_WEIGHTS: Final = "frozen_weights"
+"""Where a task document's `training` has the CID of the tensors that nobody trains, for tasks that have some."""
+
+Get = Callable[..., bytes]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Genesis:
-    """A swarm's first documents, and the weights that the second one links to."""
+    """A swarm's first documents, and the files that they link to or name."""
 
     task: TaskDocument
     result: ResultDocument
     weights: bytes
+    source: bytes | None = None
+    frozen: bytes | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Start:
+    """What a swarm starts from instead of its task's seed. `base` is the earlier swarm's result it comes from, if any.
+
+    `weights` are canonical, of the shared tensors; `frozen` are the tensors that nobody trains, where they are given.
+    """
+
+    weights: bytes
+    frozen: Parameters = field(default_factory=dict)
+    base: Cid | None = None
+    state: Cid | None = None
 
 
 def merge_settings(rule: Rule, *, max_samples: int = NO_CAP, max_share_bps: int = 10_000) -> MergeSettings:
@@ -45,28 +81,61 @@ def merge_settings(rule: Rule, *, max_samples: int = NO_CAP, max_share_bps: int 
     )
 
 
-def make_genesis(task: Task, merge: MergeSettings, *, start: Path | None = None) -> Genesis:
-    """The documents for a task, started from its seed, or from the weights in a file.
+def make_genesis(task: Task, merge: MergeSettings, *, start: Start | None = None) -> Genesis:
+    """The documents for a task, started from its seed, or from what is given.
 
-    Raises `ShapeMismatch`, `MalformedWeights` or `NotFinite` where the file does not hold weights of the task's model.
+    Raises `ShapeMismatch`, `MalformedWeights` or `NotFinite` where that does not hold weights of the task's model.
     """
-    from swarm_chain.adapters.torch_trainer import initial_parameters
+    from swarm_chain.adapters.torch_trainer import initial_tensors
 
-    parameters = initial_parameters(task)
-    specs = specs_of(parameters)
-    data = weights.encode(parameters) if start is None else _weights_in(start, specs)
+    shared, frozen = initial_tensors(task)
+    if start is None:
+        start = Start(weights=weights.encode(shared))
+    specs = specs_of(shared)
+    with WeightsFile(start.weights) as found:
+        check_shapes(specs, found.specs)
+        check_finite(found)
+    task.frozen_parameters = start.frozen or frozen
+    check_shapes(specs_of(frozen), specs_of(task.frozen_parameters))
     document = task_document(task, specs, merge)
-    file = import_bytes(data)
-    return Genesis(task=document, result=genesis(document, weights=file.cid, size=file.size), weights=data)
+    file = import_bytes(start.weights)
+    return Genesis(
+        task=document,
+        result=genesis(document, weights=file.cid, size=file.size, base=start.base, state=start.state),
+        weights=start.weights,
+        source=task.source_code,
+        frozen=weights.encode(task.frozen_parameters) if frozen else None,
+    )
+
+
+def start_from_file(task: Task, path: Path) -> Start:
+    """What a safetensors file holds of a task's model; its private tensors may be there, and are not used.
+
+    Raises `ConfigurationError`, `MalformedWeights`, and `ShapeMismatch`, naming each tensor that does not fit.
+    """
+    from swarm_chain.adapters.torch_parameters import check_same
+    from swarm_chain.adapters.torch_trainer import initial_tensors
+
+    given = _safetensors_in(path)
+    shared, frozen = initial_tensors(task)
+    wanted = {**shared, **frozen}
+    found = {name: array for name, array in given.items() if name in wanted or not _is_private(task, name)}
+    try:
+        check_same(wanted, found)
+    except ShapeMismatch as error:
+        raise ShapeMismatch(f"{path}: {error}") from error
+    return Start(
+        weights=weights.encode({name: found[name] for name in shared}), frozen={name: found[name] for name in frozen}
+    )
 
 
 def task_document(task: Task, specs: Specs, merge: MergeSettings) -> TaskDocument:
-    """The document of a task whose model has these tensors."""
+    """The document of a task whose model has these shared tensors."""
     return TaskDocument(
         name=task.name,
         source=task.source,
         model=model_digest(specs),
-        training=task.hyperparameters.document(),
+        training={**task.hyperparameters.document(), **_frozen_entries(task.frozen_parameters)},
         merge=merge,
         # Canonical weights of a model always have this size: an update that declares more is none of this task.
         update=UpdateSettings(max_bytes=total_size(specs)),
@@ -74,41 +143,100 @@ def task_document(task: Task, specs: Specs, merge: MergeSettings) -> TaskDocumen
 
 
 def put_genesis(made: Genesis, store: UpdateStore) -> None:
-    """Puts weights and documents into a store, what is linked to before what links."""
-    import_bytes(made.weights, store.put)
+    """Puts weights, source and documents into a store, what is linked to before what links."""
+    for data in (made.weights, made.source, made.frozen):
+        if data is not None:
+            import_bytes(data, store.put)
     for document in (made.task, made.result):
         store.put(document.cid(), document.encode())
 
 
-def task_of(document: TaskDocument) -> Task:
-    """The installed task that a swarm's task document is about.
+# ---------------------------------------------------------------------------------------------------------------- again
 
-    Raises `TaskMismatch`, showing the difference, where what is installed here is not exactly what the swarm uses.
+
+def task_of(document: TaskDocument, get: Get, *, accepted: Digest | None = None) -> Task:
+    """The task that a swarm's task document is about, ready to train.
+
+    One that comes as source code is read by a store's `get`, and run only where `accepted` is the document's digest.
+    Raises `TaskNotAccepted`, what a store does, `TaskSourceError`, and `TaskMismatch`, showing the difference, where
+    what is installed here is not exactly what the swarm uses.
     """
-    from swarm_chain.adapters.torch_trainer import initial_parameters
+    from swarm_chain.adapters.torch_trainer import initial_tensors
 
-    if not isinstance(document.source, ShippedSource):
-        raise TaskMismatch(
-            f"the swarm's task {document.name} comes as source code ({document.source}), and only tasks that ship are "
-            "run; install a version of swarm-chain that runs such tasks"
-        )
-    try:
-        task = load_task(document.source.name, document.training)
-    except TaskError as error:
-        raise TaskMismatch(f"the swarm's task {document.name} cannot be run here: {error}") from error
-    ours = task_document(task, specs_of(initial_parameters(task)), document.merge)
+    task = _task_of(document, get, accepted)
+    shared, frozen = initial_tensors(task)
+    if frozen:
+        task.frozen_parameters = _frozen_in(document, get, specs_of(frozen))
+    ours = task_document(task, specs_of(shared), document.merge)
     if ours.cid() != document.cid():
         difference = "; ".join(explain_difference(ours, document))
         raise TaskMismatch(f"the task {task.name} installed here is not the swarm's: {difference}; install the same")
     return task
 
 
-def _weights_in(path: Path, specs: Specs) -> bytes:
+def read_source(document: TaskDocument, get: Get) -> bytes | None:
+    """The source file that a task document links to; None for a task that ships. Nothing of it is run.
+
+    Raises what a store does, and `TooLarge`.
+    """
+    if not isinstance(document.source, Cid):
+        return None
+    return _file_in(get, document.source, MAX_SOURCE)
+
+
+def _task_of(document: TaskDocument, get: Get, accepted: Digest | None) -> Task:
+    if isinstance(document.source, Cid) and accepted != document.digest():
+        raise TaskNotAccepted(
+            f"the swarm's task {document.name} is source code that nobody has accepted here; read it with "
+            f"`swarm-chain task show`, then accept it: join --accept-task 0x{document.digest().hex()}"
+        )
+    training = {key: value for key, value in document.training.items() if key != FROZEN_WEIGHTS}
+    source = read_source(document, get)
     try:
-        data = path.read_bytes()
+        if isinstance(document.source, ShippedSource):
+            return load_shipped(document.source.name, training)
+        kind = task_in_source(source or b"", document.name, filename=f"{document.name}.py")
+        return kind(type(kind.defaults).from_document(training))
+    except TaskError as error:
+        raise TaskMismatch(
+            f"the swarm's task {document.name} cannot be run here: {error}", details=error.details
+        ) from error
+
+
+def _frozen_entries(frozen: Parameters) -> Mapping[str, Scalar]:
+    return {FROZEN_WEIGHTS: str(import_bytes(weights.encode(frozen)).cid)} if frozen else {}
+
+
+def _frozen_in(document: TaskDocument, get: Get, specs: Specs) -> Parameters:
+    """The tensors that nobody trains, as the swarm's task names them: they must fit the model."""
+    named = document.training.get(FROZEN_WEIGHTS)
+    try:
+        link = parse_cid(str(named))
+        found = weights.decode(_file_in(get, link, total_size(specs)))
+        check_shapes(specs, specs_of(found))
+    except (InvalidCid, TooLarge, MalformedWeights, ShapeMismatch) as error:
+        raise TaskMismatch(f"the swarm's frozen tensors ({named!r:.80}) are not this task's: {error}") from error
+    return found
+
+
+def _file_in(get: Get, link: Cid, limit: int) -> bytes:
+    return b"".join(unixfs.read(get, unixfs.find_file(get, link, max_bytes=limit)))
+
+
+def _is_private(task: Task, name: str) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in task.private)
+
+
+def _safetensors_in(path: Path) -> Parameters:
+    """The tensors of any safetensors file, in whatever order. Raises `ConfigurationError`, `MalformedWeights`."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from swarm_chain.adapters.torch_parameters import to_array
+
+    try:
+        return {name: to_array(name, tensor) for name, tensor in sorted(load_file(path).items())}
     except OSError as error:
         raise ConfigurationError(f"weights {path} cannot be read: {error.strerror}; give another file") from error
-    with WeightsFile(data) as found:
-        check_shapes(specs, found.specs)
-        check_finite(found)
-    return data
+    except SafetensorError as error:
+        raise MalformedWeights(f"{path} is no safetensors file ({error}): save the model with safetensors") from error

@@ -29,7 +29,14 @@ def _window(name: str, default: str, meaning: str) -> Callable[[F], F]:
 
 
 @click.command()
-@click.option("--task", "task_name", metavar="NAME", default="digits", show_default=True, help="What to train.")
+@click.option(
+    "--task",
+    "task_name",
+    metavar="NAME|FILE:CLASS",
+    default="digits",
+    show_default=True,
+    help="What to train: a task that ships, or your own, whose source goes into the stores: my_task.py:MyTask.",
+)
 @click.option(
     "--merge",
     "rule",
@@ -53,10 +60,10 @@ def _window(name: str, default: str, meaning: str) -> Callable[[F], F]:
     "--set", "settings", type=SETTING, multiple=True, help="A hyper-parameter, e.g. epochs=5; again for more."
 )
 @click.option(
-    "--weights",
+    "--init",
     metavar="FILE",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Start from these weights (canonical safetensors) instead of the task's seed.",
+    help="Start from the weights in this safetensors file, such as a pretrained model's, instead of the task's seed.",
 )
 @click.option(
     "--name", metavar="NAME", default="default", show_default=True, help="What the deployments file calls it."
@@ -105,7 +112,7 @@ def deploy(
     direct: bool,
     seed: int | None,
     settings: tuple[tuple[str, str], ...],
-    weights: Path | None,
+    init: Path | None,
     name: str,
     admin: Address | None,
     registrars: tuple[Address, ...],
@@ -126,13 +133,13 @@ def deploy(
     from swarm_chain.deployment import swarm_config
     from swarm_chain.deployment.deployer import Deployer
     from swarm_chain.deployment.deployments import Deployments
-    from swarm_chain.genesis import make_genesis
+    from swarm_chain.genesis import make_genesis, start_from_file
 
     _check_size(nodes)
     task, merge = _task(task_name, seed, settings), _merge(rule, max_samples, max_share_bps)
     target, specs = reach(place), store_specs(stores)
     signer = open_signer(sender, target.chain_id)
-    made = make_genesis(task, merge, start=weights)
+    made = make_genesis(task, merge, start=start_from_file(task, init) if init else None)
     config = swarm_config(
         task_digest=made.task.digest(),
         genesis_digest=made.result.digest(),

@@ -10,7 +10,9 @@ import click
 from swarm_chain.cli.calls import Line
 from swarm_chain.cli.options import Place, Sender, place_options, sender_options, store_option
 from swarm_chain.cli.output import checksum, next_steps, say
+from swarm_chain.cli.params import DIGEST
 from swarm_chain.errors import AccountError
+from swarm_chain.types import Digest
 
 if TYPE_CHECKING:
     from swarm_chain.accounts import Keystore
@@ -22,6 +24,17 @@ if TYPE_CHECKING:
 @click.argument("code")
 @click.option("--label", help="What people call the node, 64 bytes, public for ever. Without it the account's name.")
 @click.option("--name", help="What this machine calls it. Without it the account's name.")
+@click.option(
+    "--accept-task",
+    "digest",
+    type=DIGEST,
+    help="Run the swarm's task, which is source code, if this is its digest: `swarm-chain task show` prints both.",
+)
+@click.option(
+    "--task",
+    metavar="FILE:CLASS",
+    help="Run the swarm's task if it is this one, of which you have the source.",
+)
 @click.option("--data", metavar="SPEC", help="The node's own data, as its task takes it. It never leaves this machine.")
 @store_option
 @place_options
@@ -30,6 +43,8 @@ def join(
     code: str,
     label: str | None,
     name: str | None,
+    digest: Digest | None,
+    task: str | None,
     data: str | None,
     stores: tuple[str, ...],
     place: Place,
@@ -40,12 +55,18 @@ def join(
     Checks that the chain, the contract and the task are what they should be, registers the invited account, and writes
     the node's configuration: a file to read, and to edit. CODE names the chain, its RPC endpoints and the stores;
     --rpc, --network and --store replace these.
+
+    A task may be source code that its swarm brings along. Nothing of it runs before you accepted it: at the prompt,
+    which shows it, or by --accept-task.
     """
     from swarm_chain.accounts import open_keystore
     from swarm_chain.adapters.stores import open_stores
     from swarm_chain.cli.passwords import ask_password
+    from swarm_chain.cli.task import asker
     from swarm_chain.core.invitation_codes import decode_invitation
+    from swarm_chain.genesis import task_of
     from swarm_chain.membership import joining
+    from swarm_chain.membership.acceptance import accept, read_offer
 
     invited = decode_invitation(code)
     keystore = _keystore(invited, sender.account)
@@ -54,10 +75,12 @@ def join(
     is_configured = joining.check_folder(choice, invited)
     signer = open_keystore(keystore.path, ask_password(keystore.name, sender.password_file))
     chain = joining.connect_invited(invited, signer, choice.rpc_urls)
-    document, task = joining.swarms_task(chain, open_stores(choice.stores))
-    checked = joining.check_data(task, choice.data)
+    store = open_stores(choice.stores)
+    document = joining.swarms_task(chain, store)
+    accepted = accept(read_offer(document, store), store, digest=digest, task=task, ask=asker())
+    checked = joining.check_data(task_of(document, store.get, accepted=accepted), choice.data)
     receipt = joining.register(chain, invited, choice, is_configured=is_configured)
-    joining.configure(invited, choice, document, checked)
+    joining.configure(invited, choice, document, checked, accepted=accepted)
     if receipt is None:
         say(f"{signer.checksum_address} is a node of the swarm already")
     else:

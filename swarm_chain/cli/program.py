@@ -61,6 +61,7 @@ class Program(LazyGroup):
             _say(error.format_message() + _usage_hint(error))
             sys.exit(error.exit_code)
         except SwarmChainError as error:
+            _say_details(error.details)
             _say(str(error))
             sys.exit(1)
         sys.exit(status if isinstance(status, int) else 0)
@@ -69,6 +70,11 @@ class Program(LazyGroup):
 def _usage_hint(error: click.ClickException) -> str:
     context = error.ctx if isinstance(error, click.UsageError) else None
     return f" See `{context.command_path} --help`." if context else ""
+
+
+def _say_details(details: str) -> None:
+    for line in details.splitlines():
+        click.echo("".join(char if char.isprintable() else "?" for char in line.expandtabs()), err=True)
 
 
 def _say(message: str) -> None:

@@ -9,11 +9,13 @@ from swarm_chain.cli.program import Program
 
 COMMANDS = {
     "demo": ("swarm_chain.cli.demo:demo", "Train a swarm on this machine, from nothing to an audited model."),
+    "new": ("swarm_chain.cli.new:new", "Write a task of your own to start from: model, data and loss."),
     "devnet": ("swarm_chain.cli.devnet:devnet", "Run a development chain until Ctrl-C."),
     "deploy": ("swarm_chain.cli.deploy:deploy", "Put a new swarm on a chain."),
     "account": ("swarm_chain.cli.account:account", "Make, import and list accounts."),
     "invite": ("swarm_chain.cli.invite:invite", "Make the code with which one account joins."),
     "join": ("swarm_chain.cli.join:join", "Join a swarm with an invitation code."),
+    "task": ("swarm_chain.cli.task:task", "Read a swarm's task before joining."),
     "agent": ("swarm_chain.cli.agent:agent", "Take part in a swarm."),
     "status": ("swarm_chain.cli.status:status", "Show what a swarm does, and what it waits for."),
     "audit": ("swarm_chain.cli.audit:audit", "Re-run every round of a swarm, from a chain and a store alone."),

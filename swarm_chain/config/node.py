@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from swarm_chain.config.chains import (
 )
 from swarm_chain.config.tables import Table
 from swarm_chain.errors import ConfigurationError
-from swarm_chain.types import Address, BlockNumber
+from swarm_chain.types import Address, BlockNumber, Digest
 
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument
@@ -38,6 +39,7 @@ class NodeConfig:
     password_file: Path | None
     label: str
     task: str
+    accepted_task: Digest | None
     data: str
     min_new_samples: int
     journal: Path
@@ -67,6 +69,7 @@ def load_node_config(path: Path) -> NodeConfig:
         password_file=_optional_path(folder, account.optional_text("password_file")),
         label=_label(node),
         task=node.text("task"),
+        accepted_task=_digest(node, "accepted_task"),
         data=node.text("data"),
         min_new_samples=node.integer("min_new_samples", least=0, most=2**53, default=0),
         journal=folder / node.text("journal"),
@@ -142,6 +145,10 @@ def _sections(config: NodeConfig) -> dict[str, dict[str, tuple[object, str]]]:
                 "What people call this node. On the chain since it joined; changes here stay here.",
             ),
             "task": (config.task, "The task to train. Its digest must be the swarm's."),
+            "accepted_task": (
+                "0x" + config.accepted_task.hex() if config.accepted_task else "",
+                "Digest of the task whose source code may be run here. Empty for a task that ships.",
+            ),
             "data": (config.data, "This node's own data, as --data takes it. It never leaves this machine."),
             "min_new_samples": (config.min_new_samples, "Sit rounds out until there are this many new samples."),
             "journal": (
@@ -168,6 +175,15 @@ def _address(table: Table, key: str) -> Address:
     if len(address) != 20 or len(digits) != 40 or not text.startswith("0x"):
         raise table.wrong(key, "an address: 0x and 40 hexadecimal digits", text)
     return Address(address)
+
+
+def _digest(table: Table, key: str) -> Digest | None:
+    text = table.optional_text(key)
+    if not text:
+        return None
+    if not re.fullmatch("0x[0-9a-f]{64}", text):
+        raise table.wrong(key, "a digest: 0x and 64 hexadecimal digits", text)
+    return Digest(bytes.fromhex(text[2:]))
 
 
 def _label(table: Table) -> str:

@@ -13,7 +13,6 @@ from swarm_chain.core.cids import document_cid
 from swarm_chain.core.documents import TaskDocument
 from swarm_chain.core.invitation_codes import InvitationCode, check_invitation
 from swarm_chain.errors import BlockNotFound, ConfigurationError
-from swarm_chain.genesis import task_of
 from swarm_chain.ports import Chain, UpdateStore
 from swarm_chain.tasks.base import Task
 from swarm_chain.types import Address, Digest, NodeStatus, Receipt, RegisterWithInvitation
@@ -53,14 +52,16 @@ def connect_invited(code: InvitationCode, signer: Signer, rpc_urls: tuple[str, .
     return chain
 
 
-def swarms_task(chain: Chain, store: UpdateStore) -> tuple[TaskDocument, Task]:
-    """The swarm's task document, and the installed task, which is the same.
-
-    Raises what a store does, and `TaskMismatch` with the difference.
-    """
+def swarms_task(chain: Chain, store: UpdateStore) -> TaskDocument:
+    """The swarm's task document. Raises what a store does."""
     digest = chain.look().swarm.config.task_digest
-    document = _read_task(store, digest)
-    return document, task_of(document)
+    try:
+        return documents.read(store.get, digest, TaskDocument)
+    except BlockNotFound as error:
+        raise BlockNotFound(
+            f"{store.name} does not have the swarm's task {document_cid(digest)}; "
+            "give a store that has it with --store, or ask the registrar where it is served"
+        ) from error
 
 
 def check_data(task: Task, data: str | None) -> str:
@@ -97,8 +98,13 @@ def register(chain: Chain, code: InvitationCode, choice: Choice, *, is_configure
     return chain.send(RegisterWithInvitation(invitation=code.invitation, signature=code.signature, label=choice.label))
 
 
-def configure(code: InvitationCode, choice: Choice, task: TaskDocument, data: str) -> NodeConfig:
-    """The node's configuration, as it was written to its folder. Raises `ConfigurationError`."""
+def configure(
+    code: InvitationCode, choice: Choice, task: TaskDocument, data: str, *, accepted: Digest | None = None
+) -> NodeConfig:
+    """The node's configuration, as it was written to its folder. Raises `ConfigurationError`.
+
+    `accepted` is the digest of a task whose source may be run.
+    """
     made = NodeConfig(
         chain_id=code.chain_id,
         rpc_urls=choice.rpc_urls,
@@ -110,6 +116,7 @@ def configure(code: InvitationCode, choice: Choice, task: TaskDocument, data: st
         password_file=choice.password_file,
         label=choice.label,
         task=task.name,
+        accepted_task=accepted,
         data=data,
         min_new_samples=0,
         journal=choice.folder / JOURNAL,
@@ -117,16 +124,6 @@ def configure(code: InvitationCode, choice: Choice, task: TaskDocument, data: st
     )
     save_node_config(made, choice.config_file)
     return made
-
-
-def _read_task(store: UpdateStore, digest: Digest) -> TaskDocument:
-    try:
-        return documents.read(store.get, digest, TaskDocument)
-    except BlockNotFound as error:
-        raise BlockNotFound(
-            f"{store.name} does not have the swarm's task {document_cid(digest)}; "
-            "give a store that has it with --store, or ask the registrar where it is served"
-        ) from error
 
 
 def _code_at(rpc_urls: tuple[str, ...], account: Address, chain_id: int) -> bytes:

@@ -8,7 +8,7 @@ from typing import Any
 
 from swarm_chain.errors import ConfigurationError
 
-NAMES = ("status", "demo", "audit")
+NAMES = ("status", "demo", "audit", "task")
 
 
 def load_schema(name: str) -> dict[str, Any]:

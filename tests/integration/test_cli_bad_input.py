@@ -348,7 +348,7 @@ def test_status__store_that_is_not_there__is_not_made(world: World) -> None:
         (("--name", "Big Swarm"), "cannot be a deployment's name"),
         (("--account", "nobody"), "no keystore nobody"),
         (("--account", "dev99"), "not a development account"),
-        (("--weights", "nowhere.safetensors"), "cannot be read"),
+        (("--init", "nowhere.safetensors"), "cannot be read"),
     ],
 )
 def test_deploy__nonsense__says_what_is_wrong(
@@ -366,7 +366,7 @@ def test_deploy__weights_hold_nan__are_refused(empty: CommandLine, anvil: Devnet
     made = make_genesis(load_task("digits"), merge_settings(parse_rule("mean")))
     spoilt = {name: array * np.float32("nan") for name, array in weights.decode(made.weights).items()}
     weights.save(spoilt, empty.folder / "nan.safetensors")
-    error = empty.run("deploy", "--weights", "nan.safetensors", "--rpc", anvil.rpc_url).error
+    error = empty.run("deploy", "--init", "nan.safetensors", "--rpc", anvil.rpc_url).error
     assert "holds NaN or infinity" in error
 
 

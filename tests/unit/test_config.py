@@ -22,7 +22,7 @@ from swarm_chain.config import (
     save_node_config,
 )
 from swarm_chain.errors import ConfigurationError
-from swarm_chain.types import Address, BlockNumber
+from swarm_chain.types import Address, BlockNumber, Digest
 
 NODE = NodeConfig(
     chain_id=31337,
@@ -35,6 +35,7 @@ NODE = NodeConfig(
     password_file=Path("/srv/keys/alice.password"),
     label='ward "seven"\n',
     task="digits",
+    accepted_task=Digest(bytes(range(32))),
     data="digits:part=0/4",
     min_new_samples=5,
     journal=Path("/srv/node/journal.sqlite"),
@@ -65,7 +66,7 @@ def test_node_config__as_written__explains_every_key(tmp_path: Path) -> None:
     save_node_config(NODE, tmp_path / "node.toml")
     lines = (tmp_path / "node.toml").read_text().splitlines()
     keys = [number for number, line in enumerate(lines) if " = " in line and not line.startswith("#")]
-    assert len(keys) == 14
+    assert len(keys) == 15
     assert all(lines[number - 1].startswith("# ") for number in keys)
     assert list(tmp_path.iterdir()) == [tmp_path / "node.toml"]
 

@@ -1,0 +1,163 @@
+"""`swarm-chain task`: what a swarm trains, to be read before joining."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from swarm_chain.cli.options import Place, json_option, place_options, store_option
+from swarm_chain.cli.output import printable, say, write_json
+
+if TYPE_CHECKING:
+    from swarm_chain.membership.acceptance import Ask, Offer
+
+_HIDDEN = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200b\u200c\u200d\u200e\u200f\u2060\ufeff\u00ad"
+"""Characters that turn a line around or do not show: in a source they hide what it does."""
+
+
+@click.group()
+def task() -> None:
+    """Read a swarm's task before joining."""
+
+
+@task.command()
+@click.argument("swarm", metavar="[CONTRACT|CODE]", required=False)
+@click.option(
+    "--output",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the source, byte for byte, to a new file instead of showing it.",
+)
+@store_option
+@place_options
+@json_option
+def show(swarm: str | None, output: Path | None, stores: tuple[str, ...], place: Place, json_file: Path | None) -> None:
+    """Show a swarm's task: its digest, hyper-parameters, merge rule, and its source. Nothing of it is run.
+
+    By its contract, or by an invitation code, which names chain and stores.
+    """
+    offer = _offer(swarm, stores, place)
+    if output is not None:
+        _write_source(offer, output)
+    if json_file is not None:
+        write_json(json_file, document_of(offer))
+    if str(json_file) != "-":
+        show_offer(offer, with_source=output is None)
+
+
+def _offer(swarm: str | None, stores: Sequence[str], place: Place) -> Offer:
+    """The task of a swarm, as the stores have it. Raises `BlockNotFound`, and what reading does."""
+    from swarm_chain.adapters.stores import open_stores
+    from swarm_chain.cli.connect import connect, find_contract, store_specs
+    from swarm_chain.core.invitation_codes import decode_invitation
+    from swarm_chain.membership.acceptance import read_offer
+    from swarm_chain.membership.joining import swarms_task
+
+    if swarm is not None and swarm.lower().startswith("swarm"):
+        code = decode_invitation(swarm)
+        swarm, stores = "0x" + code.contract.hex(), tuple(stores) or code.stores
+        place = place if place.rpc or place.network else Place(rpc=code.rpc_urls, network=None)
+    chain = connect(find_contract(place, swarm))
+    store = open_stores(store_specs(stores), writable=False)
+    return read_offer(swarms_task(chain, store), store)
+
+
+def _write_source(offer: Offer, path: Path) -> None:
+    """Writes the source to a file that was not there. Raises `ConfigurationError`, `TaskError`."""
+    from swarm_chain.errors import ConfigurationError, TaskError
+
+    if offer.source is None:
+        raise TaskError(f"the task {offer.document.name} ships with swarm-chain: there is no source to write")
+    try:
+        with path.open("xb") as file:
+            file.write(offer.source)
+    except FileExistsError:
+        raise ConfigurationError(f"{path} is there already; give --output a new file") from None
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be written: {error.strerror}; choose another file") from error
+    say(f"the source is in {path}; reading it runs nothing")
+
+
+def document_of(offer: Offer) -> dict[str, object]:
+    """The task for programs, as `schemas/task.schema.json` describes it."""
+    from swarm_chain.core.cids import Cid
+
+    document = offer.document
+    source = document.source
+    return {
+        "name": document.name,
+        "digest": "0x" + offer.digest.hex(),
+        "cid": str(document.cid()),
+        "ships": None if isinstance(source, Cid) else {"name": source.name, "version": source.version},
+        "source_cid": str(source) if isinstance(source, Cid) else None,
+        "source": None if offer.source is None else offer.source.decode("utf-8", "replace"),
+        "model": "0x" + document.model.hex(),
+        "training": dict(document.training),
+        "merge": {
+            "rule": document.merge.rule,
+            "parameters": dict(document.merge.parameters),
+            "source_cid": document.merge.source and str(document.merge.source),
+            "max_samples": document.merge.max_samples,
+            "max_share_bps": document.merge.max_share_bps,
+        },
+        "max_bytes": document.update.max_bytes,
+    }
+
+
+# --------------------------------------------------------------------------------------------------------------- people
+
+
+def asker() -> Ask | None:
+    """What asks at the terminal; None where nobody can answer."""
+    return _ask if sys.stdin.isatty() else None
+
+
+def _ask(offer: Offer) -> bool:
+    show_offer(offer, with_source=True, err=True)
+    say("\nThis code will run on this machine, with your data, whenever the agent trains.")
+    return click.confirm("Have you read it, and accept it?", default=False, err=True)
+
+
+def show_offer(offer: Offer, *, with_source: bool, err: bool = False) -> None:
+    """Prints a task for people."""
+    for line in _lines(offer, with_source=with_source):
+        click.echo(line, err=err)
+
+
+def _lines(offer: Offer, *, with_source: bool) -> Iterator[str]:
+    from swarm_chain.core.cids import Cid
+
+    document, merge = offer.document, offer.document.merge
+    source = document.source
+    yield f"task      {printable(document.name)}"
+    yield f"digest    0x{offer.digest.hex()}  {document.cid()}"
+    if isinstance(source, Cid):
+        yield f"source    {source}, {len(offer.source or b''):,} bytes"
+    else:
+        yield f"source    ships with swarm-chain: {printable(source.name)}, version {printable(source.version)}"
+    yield f"merge     {printable(merge.rule)}{_settings(merge.parameters)}"
+    yield f"update    at most {document.update.max_bytes:,} bytes"
+    yield "training"
+    for name, value in document.training.items():
+        yield f"  {printable(name)} = {printable(str(value))}"
+    if with_source and offer.source is not None:
+        yield ""
+        yield from _numbered(offer.source)
+
+
+def _settings(parameters: object) -> str:
+    return f" {printable(str(parameters))}" if parameters else ""
+
+
+def _numbered(source: bytes) -> Iterator[str]:
+    """The source line by line, and a warning where it holds what cannot be seen."""
+    text = source.decode("utf-8", "replace")
+    for number, line in enumerate(text.splitlines(), start=1):
+        yield f"{number:5}  {printable(line.expandtabs())}"
+    if hidden := [number for number, line in enumerate(text.splitlines(), start=1) if set(line) & set(_HIDDEN)]:
+        lines = ", ".join(map(str, hidden[:10]))
+        yield f"warning: characters that do not show, or turn a line around, in line {lines}: shown as ?"

@@ -1,0 +1,122 @@
+"""Tasks that come as a source file: `my_task.py:MyTask` here, a link in a task document elsewhere.
+
+A task is one file. What it imports must be installed on every node; files beside it are not found, here or there.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from types import ModuleType
+from typing import Final
+
+from swarm_chain.errors import TaskSourceError
+from swarm_chain.tasks.base import SplitTask, Task
+
+MAX_SOURCE: Final = 1024 * 1024
+"""Bytes of the largest task source that is read."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TaskFile:
+    """A task's source file and the name of a class in it; None for the only one there is."""
+
+    path: Path
+    class_name: str | None
+
+    @classmethod
+    def parse(cls, text: str) -> TaskFile | None:
+        """The file that a text like `my_task.py:MyTask` names; None for a text that names none."""
+        if text.endswith(".py"):
+            return cls(path=Path(text), class_name=None)
+        path, colon, name = text.rpartition(":")
+        return cls(path=Path(path), class_name=name) if colon and path.endswith(".py") else None
+
+    def read(self) -> bytes:
+        """The source. Raises `TaskSourceError`."""
+        try:
+            source = self.path.read_bytes()
+        except OSError as error:
+            raise TaskSourceError(f"the task {self.path} cannot be read ({error.strerror}): check its path") from error
+        if len(source) > MAX_SOURCE:
+            raise TaskSourceError(f"{self.path} has {len(source):,} bytes; a task's source may have {MAX_SOURCE:,}")
+        return source
+
+    def load(self) -> type[Task]:
+        """The task's class, for a file of one's own: it is run. Raises `TaskSourceError`."""
+        found = _tasks_in(run_source(self.read(), filename=str(self.path)))
+        chosen = [task for task in found if self.class_name in (None, task.__name__)]
+        if len(chosen) == 1 and (missing := sorted(chosen[0].__abstractmethods__)):
+            raise TaskSourceError(f"{self.path}: {chosen[0].__name__} lacks {', '.join(missing)}: write the methods")
+        if len(chosen) == 1:
+            return chosen[0]
+        there = ", ".join(task.__name__ for task in found) or "none"
+        wanted = f"no task {self.class_name}" if self.class_name else "not one task"
+        raise TaskSourceError(
+            f"{self.path} has {wanted}; its classes derived from Task: {there}; name one: FILE.py:NAME"
+        )
+
+
+def task_in_source(source: bytes, name: str, *, filename: str) -> type[Task]:
+    """The task of that name in a source, which is run: its operator accepted it. Raises `TaskSourceError`."""
+    found = [task for task in _tasks_in(run_source(source, filename=filename)) if task.name == name]
+    if len(found) != 1:
+        raise TaskSourceError(f"{filename} has {len(found)} tasks named {name}, and must have one: do not join")
+    if found[0].__abstractmethods__:
+        raise TaskSourceError(f"{filename}: the task {name} is not finished: do not join")
+    return found[0]
+
+
+def run_source(source: bytes, *, filename: str) -> ModuleType:
+    """The module that a source makes, the same for the same bytes. Raises `TaskSourceError`, naming the line."""
+    name = f"swarm_chain_task_{sha256(source).hexdigest()[:16]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    module = ModuleType(name)
+    module.__file__ = filename
+    vars(module)[_SOURCE] = source
+    # Dataclasses, and whoever looks a class up by its module, need to find it while it runs.
+    sys.modules[name] = module
+    try:
+        exec(compile(source, filename, "exec"), vars(module))  # noqa: S102  the operator accepted it
+    except BaseException as error:
+        del sys.modules[name]
+        if isinstance(error, Exception | SystemExit):
+            raise _failure(error, filename) from error
+        raise
+    return module
+
+
+_SOURCE: Final = "__swarm_chain_source__"
+
+
+def _tasks_in(module: ModuleType) -> list[type[Task]]:
+    """The tasks that a module defines, by name; what it imports left out."""
+    found = sorted(_defined(module), key=lambda task: task.__name__)
+    for task in found:
+        task.source_code = vars(module)[_SOURCE]
+    return found
+
+
+def _defined(module: ModuleType) -> Iterator[type[Task]]:
+    for value in list(vars(module).values()):
+        is_task = inspect.isclass(value) and issubclass(value, Task) and value not in (Task, SplitTask)
+        if is_task and value.__module__ == module.__name__:
+            yield value
+
+
+def _failure(error: BaseException, filename: str) -> TaskSourceError:
+    """What is wrong with a source, at its own line; with the traceback from there on."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if frame.filename == filename]
+    line = error.lineno if isinstance(error, SyntaxError) else own[-1].lineno if own else None
+    first = next((number for number, frame in enumerate(frames) if frame.filename == filename), len(frames))
+    details = "".join([*traceback.format_list(frames[first:]), *traceback.format_exception_only(error)])
+    place = filename if line is None else f"{filename}, line {line}"
+    said = error.msg if isinstance(error, SyntaxError) else str(error) or "no message"
+    return TaskSourceError(f"{place}: {type(error).__name__}: {said}; repair the file", details=details)

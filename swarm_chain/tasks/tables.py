@@ -1,0 +1,85 @@
+"""Tables of numbers in CSV files, for tasks of one's own: what does not parse is named by file, line and column."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from swarm_chain.errors import DataError
+
+if TYPE_CHECKING:
+    import torch
+
+
+def read_table(path: str | Path, columns: Sequence[str] | None = None) -> torch.Tensor:
+    """The numbers of a CSV file whose first line names its columns: float64, of shape (rows, columns).
+
+    All columns in their order, or those that are named, in that order.
+    Raises `DataError`, naming file, line and column.
+    """
+    import torch
+
+    path = Path(path)
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            rows = list(_rows(path, csv.reader(stream, strict=True), columns))
+    except FileNotFoundError as error:
+        raise DataError(f"there is no data file {path}: check --data, or `data` in the node's configuration") from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}): check it") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is no text in UTF-8 (byte {error.start}): save it as CSV in UTF-8") from error
+    if not rows:
+        raise DataError(f"{path} has no rows below its first line: add data")
+    return torch.tensor(rows, dtype=torch.float64)
+
+
+def _rows(path: Path, reader: Iterator[list[str]], columns: Sequence[str] | None) -> Iterator[list[float]]:
+    names: list[str] | None = None
+    wanted: list[int] = []
+    while True:
+        try:
+            fields = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise DataError(f"{path}, line {_line(reader)}: {error}: repair the line") from error
+        if names is None:
+            names, wanted = fields, _positions(path, fields, columns)
+        elif fields:
+            yield _numbers(path, _line(reader), names, fields, wanted)
+
+
+def _line(reader: object) -> int:
+    return int(getattr(reader, "line_num", 0))
+
+
+def _positions(path: Path, names: list[str], columns: Sequence[str] | None) -> list[int]:
+    """Where the wanted columns are. Raises `DataError` for one that is not there."""
+    if missing := [name for name in columns or () if name not in names]:
+        raise DataError(
+            f"{path}, line 1: no column {', '.join(missing)}; it names {', '.join(names)}: give the file a first line "
+            "with the columns' names"
+        )
+    return [names.index(name) for name in columns] if columns is not None else list(range(len(names)))
+
+
+def _numbers(path: Path, line: int, names: list[str], fields: list[str], wanted: list[int]) -> list[float]:
+    if len(fields) != len(names):
+        raise DataError(
+            f"{path}, line {line}: {len(fields)} fields where line 1 names {len(names)} columns: repair the line"
+        )
+    return [_number(path, line, names[position], fields[position]) for position in wanted]
+
+
+def _number(path: Path, line: int, column: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise DataError(f"{path}, line {line}, column {column}: {text[:40]!r} is no number: repair or remove the line")
+    return value
