@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from swarm_chain.types import Metrics
+from swarm_chain.types import Digest, Metrics
 
 
 class Health(StrEnum):
@@ -19,11 +19,13 @@ class Health(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Activity:
-    """What a node does now.
+    """What a node does now, and what it knows of models so far.
 
     `does` is one of: adopting, training, staging, publishing, committing, revealing, submitting, merging, attesting,
-    opening, closing, waiting, suspending, resuming, stopped. `progress` runs from 0.0 to 1.0 while it trains.
-    `base_metrics` and `local_metrics` are those of its newest update. `note` is for people.
+    opening, closing, waiting, scoring, suspending, resuming, stopped. `progress` runs from 0.0 to 1.0 while it trains
+    or scores. `samples`, `base_metrics` and `local_metrics` are those of its newest training, which was for the round
+    `trained_round` and took `training_seconds`, where that is known. `head` is the newest agreed model that it scored,
+    `head_round` the round it came from, 0 for the genesis. `note` is for people.
     """
 
     does: str
@@ -33,11 +35,16 @@ class Activity:
     samples: int | None = None
     base_metrics: Metrics = field(default_factory=dict)
     local_metrics: Metrics = field(default_factory=dict)
+    trained_round: int | None = None
+    training_seconds: float | None = None
+    head: Digest | None = None
+    head_round: int | None = None
+    head_metrics: Metrics = field(default_factory=dict)
     health: Health = Health.GOOD
 
     def document(self) -> Mapping[str, Any]:
         """Names to values, for JSON."""
-        return asdict(self)
+        return {**asdict(self), "head": None if self.head is None else "0x" + self.head.hex()}
 
 
 OnActivity = Callable[[Activity], None]

@@ -11,10 +11,12 @@ from itertools import groupby
 from swarm_chain.agent.activity import Activity, Health, OnActivity
 from swarm_chain.agent.contribution import Contribution
 from swarm_chain.agent.convergence import Convergence
+from swarm_chain.agent.disk import translated
 from swarm_chain.agent.heads import Head, Heads
 from swarm_chain.agent.journal import Journal, SignedTransaction, Training
 from swarm_chain.agent.lookout import Lookout
-from swarm_chain.agent.policy import Policy
+from swarm_chain.agent.policy import Condition, Policy
+from swarm_chain.agent.scores import Score, Scores
 from swarm_chain.core.rounds import (
     Action,
     Adopt,
@@ -25,11 +27,15 @@ from swarm_chain.core.rounds import (
     Train,
     Wait,
     decide,
+    only_watches,
 )
 from swarm_chain.errors import (
     ChainError,
     DataError,
+    DiskFull,
     ForeignCommitment,
+    JournalError,
+    Malformed,
     NotACoordinator,
     NotFinite,
     Reverted,
@@ -58,6 +64,8 @@ log = logging.getLogger(__name__)
 
 LONGEST_BACKOFF = 30.0
 """Seconds between two tries of what keeps failing."""
+HEARTBEAT = 10.0
+"""Seconds after which an agent says again what it does, though that is the same: it lives, and counts."""
 
 
 class _GiveUpError(Exception):
@@ -101,12 +109,13 @@ class Agent:
             policy=policy,
             clock=clock,
         )
+        self._scores = Scores(trainer=trainer, heads=heads, contribution=contribution, journal=journal)
         self._on_activity = on_activity
         self._sleep = sleep
         self._clock = clock
-        self._shown = Activity(does="starting", round=0)
+        self._shown = _remembered(journal)
+        self._shown_at = float("-inf")
         self._is_stopping = False
-        self._head_metrics: tuple[Digest, Metrics] | None = None
         self._failures = 0
 
     # ------------------------------------------------------------------------------------------------------------- loop
@@ -135,16 +144,19 @@ class Agent:
 
     def aim(self, *, rounds: int | None, until: tuple[str, float] | None) -> None:
         """Gives the agent another end, as `Policy` says it; it goes on where it had reached the last one."""
-        self._policy = replace(self._policy, rounds=rounds, until=until)
+        condition = None if until is None else Condition.of(*until)
+        self._policy = replace(self._policy, rounds=rounds, until=condition)
         self._is_stopping = False
 
     def step(self) -> float:
         """Looks, decides, acts once. Returns the seconds until it wants to look again.
 
         An error of the chain or of a store that may pass is shown, and tried again later and later; others are raised.
+        A disk that is full is one of these: `DiskFull`.
         """
         try:
-            wait = self._act()
+            with translated():
+                wait = self._act()
         except _GiveUpError:
             return 0.0
         except (WrongChain, NotACoordinator):
@@ -158,10 +170,14 @@ class Agent:
         self._settle()
         view = self._chain.look()
         if self._is_done(view):
+            self._score_last(view)
             self._is_stopping = True
             return 0.0
         self._lookout.check_commitment(view)
-        return self._perform(decide(view, self._lookout.situation(view)), view)
+        situation = self._lookout.situation(view)
+        if only_watches(view, situation) or self._scores.is_known(view.swarm.head):
+            self._score(view)
+        return self._perform(decide(view, situation), view)
 
     def _is_done(self, view: ChainView) -> bool:
         """Whether the policy's end is reached, and the head that reached it is here."""
@@ -170,23 +186,38 @@ class Agent:
             return False
         if self._policy.rounds is not None and view.swarm.finalized_rounds >= self._policy.rounds:
             return True
-        return self._policy.until is not None and self._has_reached(*self._policy.until, view.swarm.head)
+        return self._policy.until is not None and self._has_reached(self._policy.until, view)
 
-    def _has_reached(self, metric: str, wanted: float, head: Digest) -> bool:
-        if self._head_metrics is None or self._head_metrics[0] != head:
-            self._head_metrics = head, self._evaluate(head)
-            if metric not in self._head_metrics[1]:
-                known = ", ".join(sorted(self._head_metrics[1])) or "none"
-                log.warning("the head has no metric %s on this node's data; it has %s", metric, known)
-        return self._head_metrics[1].get(metric, float("-inf")) >= wanted
+    def _has_reached(self, until: Condition, view: ChainView) -> bool:
+        is_new = self._shown.head != view.swarm.head
+        metrics = self._score(view)
+        if is_new and until.metric not in metrics:
+            known = ", ".join(sorted(metrics)) or "none"
+            log.warning("the head has no metric %s on this node's data; it has %s", until.metric, known)
+        return until.is_met(metrics)
 
-    def _evaluate(self, head: Digest) -> Metrics:
-        """The head's metrics on this node's held-out data; none where the data cannot be read."""
+    # ---------------------------------------------------------------------------------------------------------- scoring
+
+    def _score(self, view: ChainView) -> Metrics:
+        """The head's metrics on this node's held-out data, shown. Raises what a store does."""
+        head = view.swarm.head
+        if self._shown.head != head:
+            if not self._scores.is_known(head):
+                self._announce("scoring", view.round.round, progress=0.0)
+            self._show_score(self._scores.of(head))
+        return self._shown.head_metrics
+
+    def _show_score(self, score: Score) -> None:
+        progress = 1.0 if self._shown.does == "scoring" else self._shown.progress
+        scored = replace(self._shown, head=score.result, head_round=score.round, head_metrics=score.metrics)
+        self._show(replace(scored, progress=progress))
+
+    def _score_last(self, view: ChainView) -> None:
+        """Scores what this node will not train from, unless that cannot be done: it ends all the same."""
         try:
-            return self._trainer.evaluate(self._heads.parameters(head), memory=self._contribution.memory())
-        except DataError as error:
-            log.error("the head cannot be evaluated: %s", error)
-            return {}
+            self._score(view)
+        except (StoreError, Malformed) as error:
+            log.warning("the head is not scored: %s", error)
 
     def _trouble(self, error: SwarmChainError) -> float:
         self._failures += 1
@@ -199,11 +230,12 @@ class Agent:
     def leave(self) -> None:
         """Suspends the node, so that nobody waits for it, once what it signed before is settled."""
         try:
-            self._settle()
-            if self._chain.node_info(self.account).status == NodeStatus.ACTIVE:
-                self._show(Activity(does="suspending", round=self._shown.round))
-                self._send_journalled(Suspend(node=self.account))
-        except ChainError as error:
+            with translated():
+                self._settle()
+                if self._chain.node_info(self.account).status == NodeStatus.ACTIVE:
+                    self._announce("suspending", RoundNumber(self._shown.round))
+                    self._send_journalled(Suspend(node=self.account))
+        except (ChainError, DiskFull, JournalError) as error:
             log.warning("could not suspend this node: peers wait for it until it counts as absent: %s", error)
         self._show(replace(self._shown, does="stopped", progress=None))
 
@@ -244,16 +276,17 @@ class Agent:
 
     def _train(self, action: Train, view: ChainView) -> float:
         self._announce("training", action.round, progress=0.0)
+        began = self._clock()
         try:
             training = self._contribution.train(action.base, action.round, self._watch_training(action))
         except (DataError, NotFinite) as error:
             return self._cannot_train(action.round, error)
-        self._trained(training)
+        self._trained(training, seconds=self._clock() - began)
         return 0.0
 
-    def record(self, base: Digest, round_number: RoundNumber, outcome: TrainingOutcome) -> None:
+    def record(self, base: Digest, round_number: RoundNumber, outcome: TrainingOutcome, *, seconds: float) -> None:
         """Keeps what was trained from a base by other code than the trainer's, as if that had. Raises `TooLarge`."""
-        self._trained(self._contribution.record(base, round_number, outcome))
+        self._trained(self._contribution.record(base, round_number, outcome), seconds=seconds)
 
     def sit_out(self, round_number: RoundNumber) -> None:
         """Contributes nothing to a round."""
@@ -267,8 +300,9 @@ class Agent:
         """What this node keeps from round to round. Raises `MemoryLost`."""
         return self._contribution.memory()
 
-    def _trained(self, training: Training) -> None:
+    def _trained(self, training: Training, *, seconds: float) -> None:
         self._lookout.training_succeeded()
+        is_scored = self._shown.head == training.base
         self._show(
             replace(
                 self._shown,
@@ -277,6 +311,10 @@ class Agent:
                 samples=training.samples,
                 base_metrics=training.base_metrics,
                 local_metrics=training.local_metrics,
+                trained_round=training.round,
+                training_seconds=seconds,
+                # The data may have changed since the base was scored without a training.
+                head_metrics=training.base_metrics if is_scored else self._shown.head_metrics,
             )
         )
 
@@ -286,7 +324,16 @@ class Agent:
             raise error
         log.error("contributing nothing for a while: %s", error)
         self._lookout.training_failed()
-        self._show(Activity(does="waiting", round=round_number, note=str(error), health=Health.TROUBLED))
+        self._show(
+            replace(
+                self._shown,
+                does="waiting",
+                round=round_number,
+                note=str(error),
+                progress=None,
+                health=Health.TROUBLED,
+            )
+        )
         return self._policy.poll
 
     def _watch_training(self, action: Train) -> Callable[[float], None]:
@@ -300,7 +347,7 @@ class Agent:
                 raise _GiveUpError
             if done - shown >= 0.05:
                 shown = done
-                self._show(replace(self._shown, progress=done))
+            self._show(replace(self._shown, progress=shown))
             if self._clock() - looked > max(5.0, self._policy.poll):
                 looked = self._clock()
                 self._require_wanted(action.base)
@@ -381,9 +428,25 @@ class Agent:
         return Health.TROUBLED if self._lookout.sits_out(round_number) else Health.GOOD
 
     def _show(self, activity: Activity) -> None:
-        if activity != self._shown:
-            self._shown = activity
+        now = self._clock()
+        if activity != self._shown or now - self._shown_at >= HEARTBEAT:
+            self._shown, self._shown_at = activity, now
             self._on_activity(activity)
+
+
+def _remembered(journal: Journal) -> Activity:
+    """What an agent knows when it starts: its newest training, of an earlier process."""
+    training = journal.training()
+    if training is None:
+        return Activity(does="starting", round=0)
+    return Activity(
+        does="starting",
+        round=training.round,
+        samples=training.samples,
+        base_metrics=training.base_metrics,
+        local_metrics=training.local_metrics,
+        trained_round=training.round,
+    )
 
 
 _DOING = {

@@ -44,9 +44,13 @@ class Heads:
         self._journal.adopt(result, document.weights)
         self._prune(document.weights)
 
+    def document(self, result: Digest) -> ResultDocument:
+        """A result's document. Raises what a store does, and `Malformed`."""
+        return documents.read(self._store.get, result, ResultDocument)
+
     def head(self, result: Digest) -> Head:
         """A result and its weights, fetched where they are not here yet, and checked."""
-        document = documents.read(self._store.get, result, ResultDocument)
+        document = self.document(result)
         if document.task != self._task.cid():
             raise TaskMismatch(
                 f"result {document_cid(result)} is of task {document.task}, not of {self._task.cid()}; "

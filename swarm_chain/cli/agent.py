@@ -20,7 +20,7 @@ from swarm_chain.cli.params import CONDITION
 if TYPE_CHECKING:
     from swarm_chain.agent.activity import Activity
     from swarm_chain.agent.agent import Agent
-    from swarm_chain.agent.policy import Policy
+    from swarm_chain.agent.policy import Condition, Policy
     from swarm_chain.config import NodeConfig
 
 
@@ -45,7 +45,9 @@ def agent() -> None:
     help="End when the swarm has finalised N rounds since deployment.",
 )
 @click.option(
-    "--until", type=CONDITION, help="End when a metric of the head, on this node's held-out data, is so good."
+    "--until",
+    type=CONDITION,
+    help="End when a metric of the head, on this node's held-out data, is so good: 'accuracy>=0.95', 'loss<=0.3'.",
 )
 @click.option(
     "--min-new-samples",
@@ -58,7 +60,7 @@ def run(
     node: str | None,
     config_file: Path | None,
     rounds: int | None,
-    until: tuple[str, float] | None,
+    until: Condition | None,
     min_new_samples: int | None,
     password_file: Path | None,
 ) -> None:
@@ -90,9 +92,7 @@ def _password(config: NodeConfig, file: Path | None) -> str:
     return ask_password(config.keystore.name, file or config.password_file)
 
 
-def _policy(
-    config: NodeConfig, rounds: int | None, until: tuple[str, float] | None, min_new_samples: int | None
-) -> Policy:
+def _policy(config: NodeConfig, rounds: int | None, until: Condition | None, min_new_samples: int | None) -> Policy:
     from swarm_chain.agent.policy import Policy
 
     return Policy(

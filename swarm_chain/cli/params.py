@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING
 
 import click
 
 from swarm_chain.types import Address, Digest, Seconds
 
+if TYPE_CHECKING:
+    from swarm_chain.agent.policy import Condition
+
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _LONGEST = 100 * 366 * 86_400
+_CONDITION = re.compile(r"\s*([A-Za-z_][\w.-]*)\s*([<>]=)\s*(-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)\s*")
 
 
 class AddressParam(click.ParamType[Address]):
@@ -103,19 +108,25 @@ class EtherParam(click.ParamType[int]):
         return int(wei)
 
 
-class ConditionParam(click.ParamType[tuple[str, float]]):
-    """A metric and the least it must be: `accuracy>=0.95`."""
+class ConditionParam(click.ParamType["Condition"]):
+    """What a metric has to come to: `accuracy>=0.95`, `loss<=0.3`."""
 
     name = "METRIC>=NUMBER"
 
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, float]:
-        """The metric's name and the number."""
-        if isinstance(value, tuple):
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Condition:
+        """The condition, in the direction in which its metric gets better."""
+        from swarm_chain.agent.policy import Condition
+        from swarm_chain.core.metrics import is_lower_better
+
+        if isinstance(value, Condition):
             return value
-        match = re.fullmatch(r"\s*([A-Za-z_][\w.-]*)\s*>=\s*(-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)\s*", str(value))
+        match = _CONDITION.fullmatch(str(value))
         if match is None:
             self.fail(f"{value!r} is not a condition; write e.g. 'accuracy>=0.95', in quotes.", param, ctx)
-        return match[1], float(match[2])
+        metric, sign, number = match.groups()
+        if sign == ">=" and is_lower_better(metric):
+            self.fail(f"{metric} is better when it is lower; write '{metric}<={number}'.", param, ctx)
+        return Condition(metric=metric, bound=float(number), is_ceiling=sign == "<=")
 
 
 class SettingParam(click.ParamType[tuple[str, str]]):

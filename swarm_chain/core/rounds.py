@@ -142,6 +142,16 @@ def decide(view: ChainView, own: Situation) -> Action:
     return _decide_merging(view, own)
 
 
+def only_watches(view: ChainView, own: Situation) -> bool:
+    """Whether a node holds the head, and will not train from it as things are."""
+    if own.adopted != view.swarm.head:
+        return False
+    if view.round.phase == Phase.IDLE:
+        return not own.is_willing or view.node.status in _WHY_OUTSIDE
+    is_expected = view.node.is_expected_in(view.round.round) and own.sits_out != view.round.round
+    return not own.is_willing or not is_expected
+
+
 def spread_of(node: Address, round_number: int, longest: float) -> float:
     """Seconds by which `node` puts off what anyone may do in a round, from 0 to `longest`, different for each node."""
     drawn = int.from_bytes(sha256(node + round_number.to_bytes(4, "big")).digest()[:4], "big")

@@ -13,7 +13,7 @@ from swarm_chain.adapters.memory import MemoryChain
 from swarm_chain.agent import convergence
 from swarm_chain.agent.activity import Health
 from swarm_chain.agent.journal import SignedTransaction
-from swarm_chain.agent.policy import Policy
+from swarm_chain.agent.policy import Condition, Policy
 from swarm_chain.core.cids import document_cid
 from swarm_chain.core.documents import Excluded, Reason, UpdateDocument, read
 from swarm_chain.errors import JournalError, NotFinite
@@ -478,8 +478,8 @@ def test_run__metric_of_the_head_reached__returns(tmp_path: Path) -> None:
     swarm = Swarm(tmp_path)
     swarm.run(rounds=1)
     wanted = 7 * EACH_ROUND
-    for until, is_reached in ((("sum", wanted + 1), False), (("sum", wanted), True)):
-        swarm.policies[0] = Policy(until=until)
+    for bound, is_ceiling, is_reached in ((wanted + 1, False, False), (wanted - 1, True, False), (wanted, True, True)):
+        swarm.policies[0] = Policy(until=Condition(metric="sum", bound=bound, is_ceiling=is_ceiling))
         node = swarm.restart(swarm.nodes[0])
         node.agent.step()
         node.agent.step()
@@ -489,7 +489,7 @@ def test_run__metric_of_the_head_reached__returns(tmp_path: Path) -> None:
 def test_run__head_cannot_be_evaluated__goes_on_and_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     swarm = Swarm(tmp_path)
     swarm.run(rounds=1)
-    swarm.policies[0] = Policy(until=("sum", 1.0), spread=0.0)
+    swarm.policies[0] = Policy(until=Condition(metric="sum", bound=1.0), spread=0.0)
     swarm.nodes[0].trainer.broken = True
     node = swarm.restart(swarm.nodes[0])
     for _ in range(3):

@@ -7,6 +7,7 @@ from typing import Any
 import click
 import pytest
 
+from swarm_chain.agent.policy import Condition
 from swarm_chain.cli.deploy import deploy, parse_setting
 from swarm_chain.cli.output import printable, span
 from swarm_chain.cli.params import ADDRESS, CONDITION, DIGEST, DURATION, ETHER, SETTING, BytesParam
@@ -33,8 +34,9 @@ CHECKSUMMED = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
         (ETHER, "1", 10**18),
         (ETHER, "0.5", 5 * 10**17),
         (ETHER, "0.000000000000000001", 1),
-        (CONDITION, "accuracy>=0.95", ("accuracy", 0.95)),
-        (CONDITION, " loss >= -1e-3 ", ("loss", -0.001)),
+        (CONDITION, "accuracy>=0.95", Condition(metric="accuracy", bound=0.95)),
+        (CONDITION, " loss <= -1e-3 ", Condition(metric="loss", bound=-0.001, is_ceiling=True)),
+        (CONDITION, "female.r2>=0.5", Condition(metric="female.r2", bound=0.5)),
         (SETTING, "epochs=5", ("epochs", "5")),
         (SETTING, "name=a=b", ("name", "a=b")),
     ],
@@ -67,6 +69,8 @@ def test_convert__what_is_meant__is_read(kind: click.ParamType[Any], text: str, 
         (CONDITION, "accuracy"),
         (CONDITION, ">=1"),
         (CONDITION, "accuracy>=nan"),
+        (CONDITION, "loss>=0.3"),
+        (CONDITION, "female.brier>=0.3"),
         (SETTING, "epochs"),
         (SETTING, "=5"),
     ],
