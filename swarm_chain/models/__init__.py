@@ -1,0 +1,1 @@
+"""The models that swarms agreed on: which there are, which is best, and how to take one along."""
