@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Final
 
 from swarm_chain.core import unixfs, weights
 from swarm_chain.core.cids import Cid, parse_cid
 from swarm_chain.core.documents import (
+    FROZEN_WEIGHTS,
     NO_CAP,
     MergeSettings,
     ResultDocument,
@@ -39,9 +39,6 @@ from swarm_chain.tasks import load_shipped
 from swarm_chain.tasks.base import Task
 from swarm_chain.tasks.sources import MAX_SOURCE, task_in_source
 from swarm_chain.types import Digest, Parameters
-
-FROZEN_WEIGHTS: Final = "frozen_weights"
-"""Where a task document's `training` has the CID of the tensors that nobody trains, for tasks that have some."""
 
 Get = Callable[..., bytes]
 

@@ -28,6 +28,8 @@ MAX_RULE_PARAMETERS = 64 * 1024
 """Bytes of a merge rule's parameters, which each result repeats."""
 IMPORTER = "unixfs-v1-2025"
 ENCODING = "safetensors"
+FROZEN_WEIGHTS = "frozen_weights"
+"""Where a task document's `training` has the CID of the tensors that nobody trains, for tasks that have some."""
 
 NO_CAP = (1 << 64) - 1
 
