@@ -242,6 +242,10 @@ class DiskFull(SwarmChainError):
     """This machine has no room for what an agent has to keep."""
 
 
+class ContributionError(SwarmChainError):
+    """What a node's own code gives to a round cannot be used, or the round has had something already."""
+
+
 class UpdateLost(SwarmChainError):
     """A staged update is not on this node's disk any more as it was committed to."""
 

@@ -158,9 +158,16 @@ def task_of(document: TaskDocument, get: Get, *, accepted: Digest | None = None)
     Raises `TaskNotAccepted`, what a store does, `TaskSourceError`, and `TaskMismatch`, showing the difference, where
     what is installed here is not exactly what the swarm uses.
     """
+    return same_task(_task_of(document, get, accepted), document, get)
+
+
+def same_task(task: Task, document: TaskDocument, get: Get) -> Task:
+    """A task that is here already, if it is the swarm's, with the frozen tensors that a store's `get` has of it.
+
+    Raises `TaskMismatch`, showing the difference, and what a store does.
+    """
     from swarm_chain.adapters.torch_trainer import initial_tensors
 
-    task = _task_of(document, get, accepted)
     shared, frozen = initial_tensors(task)
     if frozen:
         task.frozen_parameters = _frozen_in(document, get, specs_of(frozen))
@@ -181,14 +188,18 @@ def read_source(document: TaskDocument, get: Get) -> bytes | None:
     return _file_in(get, document.source, MAX_SOURCE)
 
 
+def hyperparameters_in(document: TaskDocument) -> Mapping[str, Scalar]:
+    """What a task document says of the training, but for the tensors that nobody trains."""
+    return {key: value for key, value in document.training.items() if key != FROZEN_WEIGHTS}
+
+
 def _task_of(document: TaskDocument, get: Get, accepted: Digest | None) -> Task:
     if isinstance(document.source, Cid) and accepted != document.digest():
         raise TaskNotAccepted(
             f"the swarm's task {document.name} is source code that nobody has accepted here; read it with "
             f"`swarm-chain task show`, then accept it: join --accept-task 0x{document.digest().hex()}"
         )
-    training = {key: value for key, value in document.training.items() if key != FROZEN_WEIGHTS}
-    source = read_source(document, get)
+    training, source = hyperparameters_in(document), read_source(document, get)
     try:
         if isinstance(document.source, ShippedSource):
             return load_shipped(document.source.name, training)

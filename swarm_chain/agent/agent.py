@@ -292,9 +292,9 @@ class Agent:
         """Contributes nothing to a round."""
         self._lookout.sit_out(round_number)
 
-    def head(self) -> Head:
-        """The swarm's head, fetched and checked. Raises what the chain and the stores do."""
-        return self._heads.head(self._chain.look().swarm.head)
+    def head(self, result: Digest | None = None) -> Head:
+        """The swarm's head, or another result, fetched and checked. Raises what the chain and the stores do."""
+        return self._heads.head(result or self._chain.look().swarm.head)
 
     def memory(self) -> Parameters:
         """What this node keeps from round to round. Raises `MemoryLost`."""

@@ -13,7 +13,7 @@ def nodes_folder() -> Path:
     """The folder that has a folder for every node."""
     from swarm_chain import config
 
-    return config.home() / "nodes"
+    return config.nodes_folder()
 
 
 def node_names() -> list[str]:

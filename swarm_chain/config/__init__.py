@@ -14,6 +14,7 @@ from swarm_chain.config.node import NodeConfig, load_node_config, save_node_conf
 from swarm_chain.config.places import (
     PACKAGE,
     home,
+    nodes_folder,
     password_from_environment,
     settings_file,
     shipped,
@@ -34,6 +35,7 @@ __all__ = [
     "load_devnet_settings",
     "load_networks",
     "load_node_config",
+    "nodes_folder",
     "password_from_environment",
     "save_node_config",
     "settings_file",

@@ -15,6 +15,11 @@ def home() -> Path:
     return Path(os.environ.get("SWARM_CHAIN_HOME") or ".swarm-chain").absolute()
 
 
+def nodes_folder() -> Path:
+    """The folder that has a folder for every node of this machine."""
+    return home() / "nodes"
+
+
 def settings_file() -> Path:
     """Where named networks are written down: `$SWARM_CHAIN_SETTINGS`, else `swarm-chain.toml` here."""
     return Path(os.environ.get("SWARM_CHAIN_SETTINGS") or "swarm-chain.toml").absolute()

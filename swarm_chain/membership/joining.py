@@ -47,9 +47,14 @@ def connect_invited(code: InvitationCode, signer: Signer, rpc_urls: tuple[str, .
     chain = Web3Chain.connect(
         rpc_urls, code.contract, chain_id=code.chain_id, signer=signer, deployed_at=code.deployment_block
     )
-    is_wallet = bool(_code_at(rpc_urls, code.invitation.registrar, code.chain_id))
-    check_invitation(code, account=signer.address, now=chain.look().now, registrar_is_wallet=is_wallet)
+    check_invited(chain, code, signer.address, rpc_urls)
     return chain
+
+
+def check_invited(chain: Chain, code: InvitationCode, account: Address, rpc_urls: tuple[str, ...]) -> None:
+    """Returns if the contract would take the invitation from that account. Raises what `check_invitation` does."""
+    is_wallet = bool(_code_at(rpc_urls, code.invitation.registrar, code.chain_id))
+    check_invitation(code, account=account, now=chain.look().now, registrar_is_wallet=is_wallet)
 
 
 def swarms_task(chain: Chain, store: UpdateStore) -> TaskDocument:
