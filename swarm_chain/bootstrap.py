@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -47,7 +48,7 @@ def build_agent(config: NodeConfig, *, password: str, policy: Policy, on_activit
         raise TaskMismatch(
             f"this node is configured for task {config.task}, and the swarm's is {task.name}; join again"
         )
-    poll, spread = DEVELOPMENT_PACE if is_development(config.chain_id, config.rpc_urls) else PACE
+    poll, spread = pace_of(config.chain_id, config.rpc_urls)
     return wire_agent(
         task=task,
         chain=chain,
@@ -58,6 +59,11 @@ def build_agent(config: NodeConfig, *, password: str, policy: Policy, on_activit
         policy=replace(policy, poll=poll, spread=spread),
         on_activity=on_activity,
     )
+
+
+def pace_of(chain_id: int, rpc_urls: Sequence[str]) -> tuple[float, float]:
+    """Seconds between looks at a chain, and of spread."""
+    return DEVELOPMENT_PACE if is_development(chain_id, rpc_urls) else PACE
 
 
 def wire_agent(
