@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from swarm_chain.accounts import Signer, open_keystore
+from swarm_chain.adapters.counting_store import CountingStore
+from swarm_chain.adapters.meter import Meter
 from swarm_chain.adapters.stores import open_stores
 from swarm_chain.adapters.torch_trainer import TorchTrainer
 from swarm_chain.adapters.web3_chain import Web3Chain
@@ -32,8 +34,14 @@ PACE: Final = (3.0, 24.0)
 """The same where blocks take about twelve seconds."""
 
 
-def build_agent(config: NodeConfig, *, password: str, policy: Policy, on_activity: OnActivity) -> Agent:
-    """The agent of a configured node. Asks the chain and the stores; raises what they, the keystore and the task do."""
+def build_agent(
+    config: NodeConfig, *, password: str, policy: Policy, on_activity: OnActivity, meter: Meter | None = None
+) -> Agent:
+    """The agent of a configured node. Asks the chain and the stores; raises what they, the keystore and the task do.
+
+    `meter` counts the bytes that go to endpoints and stores, and that come from them.
+    """
+    meter = meter or Meter()
     signer = _signer(config, password)
     chain = Web3Chain.connect(
         config.rpc_urls,
@@ -41,8 +49,9 @@ def build_agent(config: NodeConfig, *, password: str, policy: Policy, on_activit
         chain_id=config.chain_id,
         signer=signer,
         deployed_at=config.deployment_block,
+        meter=meter,
     )
-    store = open_stores(config.stores)
+    store = CountingStore(open_stores(config.stores), meter)
     task = documents.read(store.get, chain.swarm_info().config.task_digest, TaskDocument)
     if task.name != config.task:
         raise TaskMismatch(
@@ -55,10 +64,15 @@ def build_agent(config: NodeConfig, *, password: str, policy: Policy, on_activit
         store=store,
         trainer=TorchTrainer(task_of(task, store.get, accepted=config.accepted_task), config.data),
         journal=Journal(config.journal, chain_id=config.chain_id, coordinator=config.contract, account=config.account),
-        spool=config.journal.parent / "spool",
+        spool=spool_folder(config),
         policy=replace(policy, poll=poll, spread=spread),
         on_activity=on_activity,
     )
+
+
+def spool_folder(config: NodeConfig) -> Path:
+    """Where a node keeps weights that it works with."""
+    return config.journal.parent / "spool"
 
 
 def pace_of(chain_id: int, rpc_urls: Sequence[str]) -> tuple[float, float]:

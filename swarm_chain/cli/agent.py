@@ -6,7 +6,7 @@ import logging
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +18,8 @@ from swarm_chain.cli.output import printable, say
 from swarm_chain.cli.params import CONDITION
 
 if TYPE_CHECKING:
-    from swarm_chain.agent.activity import Activity
+    from swarm_chain.adapters.meter import Meter
+    from swarm_chain.agent.activity import Activity, OnActivity
     from swarm_chain.agent.agent import Agent
     from swarm_chain.agent.policy import Condition, Policy
     from swarm_chain.config import NodeConfig
@@ -70,17 +71,23 @@ def run(
     what it does and suspends its node, so that no peer waits for it; a second Ctrl-C ends it at once. Killed at any
     moment, it goes on where it was when it is started again.
     """
+    from swarm_chain.adapters.meter import Meter
     from swarm_chain.bootstrap import build_agent
     from swarm_chain.cli.nodes import find_node
     from swarm_chain.config import load_node_config
+    from swarm_chain.status.node import traffic_so_far
 
     path = find_node(node, config_file)
     config = load_node_config(path)
+    meter = Meter(
+        traffic_so_far(path.parent, chain_id=config.chain_id, contract=config.contract, account=config.account)
+    )
     built = build_agent(
         config,
         password=_password(config, password_file),
         policy=_policy(config, rounds, until, min_new_samples),
-        on_activity=_shower(path.parent, config),
+        on_activity=_shower(path.parent, config, meter),
+        meter=meter,
     )
     with _logging_to_stderr(), _ending_in_order(built):
         built.run()
@@ -103,23 +110,24 @@ def _policy(config: NodeConfig, rounds: int | None, until: Condition | None, min
     )
 
 
-def _shower(folder: Path, config: NodeConfig) -> Callable[[Activity], None]:
+def _shower(folder: Path, config: NodeConfig, meter: Meter) -> OnActivity:
     """Shows what the agent does: a line on stderr for each thing, and the file that `status` reads."""
-    from swarm_chain.status.node import write_node_status
+    from swarm_chain.status.node import StatusFile
 
-    name = config.label or folder.name
+    file = StatusFile(
+        folder,
+        name=config.label or folder.name,
+        chain_id=config.chain_id,
+        contract=config.contract,
+        account=config.account,
+        data=config.data,
+        traffic=meter.total,
+    )
     last = ""
 
     def show(activity: Activity) -> None:
         nonlocal last
-        write_node_status(
-            folder,
-            name=name,
-            chain_id=config.chain_id,
-            contract=config.contract,
-            account=config.account,
-            activity=activity,
-        )
+        file(activity)
         line = describe(activity)
         if line != last:
             last = line
@@ -135,6 +143,8 @@ def describe(activity: Activity) -> str:
     line = f"round {activity.round}: {activity.does}"
     if activity.does == "training" and activity.progress == 1.0 and activity.local_metrics:
         line += f" done on {activity.samples:,} samples: {describe_metrics(activity.local_metrics)}"
+    if activity.does == "scoring" and activity.progress == 1.0:
+        line += f" done: the head, of round {activity.head_round}, here: {describe_metrics(activity.head_metrics)}"
     return f"{line} ({printable(activity.note)})" if activity.note else line
 
 

@@ -11,6 +11,7 @@ import click
 
 from swarm_chain.cli.options import Place, json_option, place_options, read_store_option
 from swarm_chain.cli.output import checksum, printable, show, span, table, terminal_width, write_json
+from swarm_chain.core.metrics import interval, whole_metrics
 from swarm_chain.types import Metrics, NodeStatus, Phase
 
 if TYPE_CHECKING:
@@ -193,15 +194,10 @@ def describe_metrics(metrics: Metrics, problem: str | None = None) -> str:
     """Metrics of all examples in one line: `accuracy 0.953 [0.91 to 0.98], loss 0.181`; those of groups left out."""
     if not metrics:
         return printable(problem or "no metrics")
-    names = [name for name in sorted(metrics) if "." not in name and not _is_end(name, metrics)]
-    return ", ".join(f"{printable(name)} {metrics[name]:.4g}{_interval(name, metrics)}" for name in names)
+    return ", ".join(f"{printable(name)} {_value(name, metrics)}" for name in whole_metrics(metrics))
 
 
-def _is_end(name: str, metrics: Metrics) -> bool:
-    """Whether a metric is an end of another's interval."""
-    return any(name.endswith(end) and name.removesuffix(end) in metrics for end in ("_low", "_high"))
-
-
-def _interval(name: str, metrics: Metrics) -> str:
-    low, high = metrics.get(f"{name}_low"), metrics.get(f"{name}_high")
-    return "" if low is None or high is None else f" [{low:.2f} to {high:.2f}]"
+def _value(name: str, metrics: Metrics) -> str:
+    """A metric with its interval, where it has one."""
+    ends = interval(name, metrics)
+    return f"{metrics[name]:.4g}" + (f" [{ends[0]:.2f} to {ends[1]:.2f}]" if ends else "")

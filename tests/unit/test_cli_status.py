@@ -7,20 +7,33 @@ import os
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 
 from swarm_chain.adapters.memory import MemoryChain
+from swarm_chain.adapters.meter import Meter
 from swarm_chain.agent.activity import Activity, Health
 from swarm_chain.cli.agent import describe
 from swarm_chain.cli.status import describe_activity, describe_metrics, render
-from swarm_chain.status.node import FILE, NodeStatusFile, node_statuses, read_node_status, write_node_status
+from swarm_chain.core.traffic import Traffic
+from swarm_chain.status.data_size import data_size
+from swarm_chain.status.node import (
+    FILE,
+    NodeStatusFile,
+    StatusFile,
+    node_statuses,
+    read_node_status,
+    traffic_so_far,
+    write_node_status,
+)
 from swarm_chain.status.swarm import LastUpdate, SwarmStatus, read_status
 from swarm_chain.types import AddNode, Address, Digest, OpenRound, RoundNumber, Suspend
 from tests.unit.test_status import ADMIN, A, B, close, commit, open_round, swarm
 
 CONTRACT = Address(b"\xc0" * 20)
+SWARM: dict[str, Any] = {"chain_id": 31337, "contract": CONTRACT, "account": A}
 TRAINING = Activity(
     does="training",
     round=3,
@@ -29,6 +42,16 @@ TRAINING = Activity(
     base_metrics={"accuracy": 0.5},
     local_metrics={"accuracy": 0.9531},
     health=Health.GOOD,
+)
+
+
+SCORED = replace(
+    TRAINING,
+    trained_round=3,
+    training_seconds=1.5,
+    head=Digest(b"\x11" * 32),
+    head_round=2,
+    head_metrics={"accuracy": 0.5, "test_samples": 40.0},
 )
 
 
@@ -186,12 +209,97 @@ def test_describe_metrics__intervals_and_groups__are_beside_the_metric_and_left_
 
 
 def test_write_node_status__reads_back_the_same(tmp_path: Path) -> None:
-    write_node_status(tmp_path, name="a", chain_id=31337, contract=CONTRACT, account=A, activity=TRAINING)
+    traffic = Traffic(rpc_sent=1, rpc_received=2, store_written=3, store_read=4)
+    write_node_status(
+        tmp_path,
+        name="a",
+        chain_id=31337,
+        contract=CONTRACT,
+        account=A,
+        activity=SCORED,
+        traffic=traffic,
+        data_bytes=70,
+    )
     found = read_node_status(tmp_path)
     assert found is not None
-    assert (found.activity, found.account, found.contract, found.pid) == (TRAINING, A, CONTRACT, os.getpid())
+    assert (found.activity, found.account, found.contract, found.pid) == (SCORED, A, CONTRACT, os.getpid())
+    assert (found.traffic, found.data_bytes) == (traffic, 70)
     assert found.is_running
     assert [path.name for path in tmp_path.iterdir()] == [FILE]
+
+
+def test_describe__scored__says_which_model_and_how_it_does() -> None:
+    scoring = replace(SCORED, does="scoring", progress=1.0)
+    assert describe(scoring) == "round 3: scoring done: the head, of round 2, here: accuracy 0.5"
+    assert describe(replace(scoring, progress=0.0)) == "round 3: scoring"
+
+
+def test_read_node_status__of_an_older_program__has_what_that_wrote(tmp_path: Path) -> None:
+    write_node_status(tmp_path, name="a", **SWARM, activity=TRAINING)
+    written = json.loads((tmp_path / FILE).read_text())
+    for new in ("traffic", "data_bytes", "trained_round", "training_seconds", "head", "head_round", "head_metrics"):
+        del written[new]
+    (tmp_path / FILE).write_text(json.dumps(written))
+    found = read_node_status(tmp_path)
+    assert found is not None
+    assert (found.activity, found.traffic, found.data_bytes) == (TRAINING, Traffic(), None)
+
+
+def test_status_file__agent_started_again__goes_on_counting(tmp_path: Path) -> None:
+    data = tmp_path / "rows.csv"
+    data.write_bytes(bytes(1000))
+    for _ in range(2):
+        meter = Meter(traffic_so_far(tmp_path, **SWARM))
+        file = StatusFile(tmp_path, name="a", **SWARM, data=str(data), traffic=meter.total)
+        meter.count(Traffic(rpc_sent=5, store_read=1))
+        file(TRAINING)
+    found = read_node_status(tmp_path)
+    assert found is not None
+    assert (found.traffic, found.data_bytes) == (Traffic(rpc_sent=10, store_read=2), 1000)
+    for other in ({"chain_id": 1}, {"contract": ADMIN}, {"account": B}):
+        assert traffic_so_far(tmp_path, **{**SWARM, **other}) == Traffic()
+
+
+def test_status_file__data_grow__are_measured_with_each_training(tmp_path: Path) -> None:
+    data = tmp_path / "rows.csv"
+    data.write_bytes(bytes(1000))
+    file = StatusFile(tmp_path, name="a", **SWARM, data=str(data), traffic=Traffic)
+    sizes = []
+    for activity in (SCORED, replace(SCORED, does="waiting"), replace(SCORED, trained_round=4)):
+        file(activity)
+        found = read_node_status(tmp_path)
+        assert found is not None
+        sizes.append(found.data_bytes)
+        data.write_bytes(bytes(2000))
+    assert sizes == [1000, 1000, 2000]
+
+
+def test_status_file__cannot_be_written__is_said_once_and_stops_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "gone"
+    file = StatusFile(folder, name="a", **SWARM, data="-", traffic=Traffic)
+    file(TRAINING)
+    file(SCORED)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "cannot be written" in caplog.text
+    folder.mkdir()
+    file(SCORED)
+    assert read_node_status(folder) is not None
+
+
+def test_data_size__file_folder_and_share__are_their_bytes(tmp_path: Path) -> None:
+    (tmp_path / "images" / "deep").mkdir(parents=True)
+    (tmp_path / "images" / "one.png").write_bytes(bytes(300))
+    (tmp_path / "images" / "deep" / "two.png").write_bytes(bytes(33))
+    assert data_size(str(tmp_path / "images" / "one.png")) == 300
+    assert data_size(str(tmp_path / "images")) == 333
+    assert data_size(f"{tmp_path}/images/one.png#part=0,of=3,seed=0") == 100
+
+
+@pytest.mark.parametrize("data", ["digits:part=0,of=3,seed=0", "postgres://host/rows", "x#part=3,of=3,seed=0", "\0"])
+def test_data_size__no_file__is_unknown(data: str) -> None:
+    assert data_size(data) is None
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", json.dumps({"name": "a", "chain_id": "x"})])
