@@ -1,0 +1,64 @@
+"""The task that the user has, if it is the swarm's."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+from swarm_chain.core.cids import Cid
+from swarm_chain.core.documents import TaskDocument
+from swarm_chain.errors import TaskMismatch, TaskNotAccepted
+from swarm_chain.genesis import hyperparameters_in, same_task, task_of
+from swarm_chain.membership.acceptance import accept, read_offer
+from swarm_chain.ports import UpdateStore
+from swarm_chain.tasks.base import Task
+from swarm_chain.tasks.sources import TaskFile
+
+
+def agreed_task(given: str | Task | type[Task] | None, document: TaskDocument, store: UpdateStore) -> Task:
+    """The swarm's task, if the user's is the same; where none is given, the one that ships.
+
+    A name, a file or a class gets the swarm's hyper-parameters; an object must have the same. Source code that
+    nobody here has is not run. Raises `TaskMismatch` with the difference, `TaskNotAccepted`, and what a store does.
+    """
+    if given is None:
+        return _shipped(document, store)
+    if isinstance(given, str):
+        return _named(given, document, store)
+    return same_task(_object(given, document), document, store.get)
+
+
+def _shipped(document: TaskDocument, store: UpdateStore) -> Task:
+    try:
+        return task_of(document, store.get)
+    except TaskNotAccepted:
+        raise TaskNotAccepted(
+            f"the swarm's task {document.name} is source code: read it with `swarm-chain task show`, keep it as a "
+            f"file, and give that: task='my_task.py:{document.name}'"
+        ) from None
+
+
+def _named(given: str, document: TaskDocument, store: UpdateStore) -> Task:
+    """What is in a file is accepted by being the same: it is the user's own."""
+    if TaskFile.parse(given) is None:
+        if given != document.name:
+            raise TaskMismatch(f"the swarm's task is {document.name}, and not {given}: give task={document.name!r}")
+        return _shipped(document, store)
+    return task_of(document, store.get, accepted=accept(read_offer(document, store), store, task=given))
+
+
+def _object(given: Task | type[Task], document: TaskDocument) -> Task:
+    task = given
+    if not isinstance(task, Task):
+        task = task(type(task.defaults).from_document(hyperparameters_in(document)))
+    if isinstance(document.source, Cid) and task.source_code is None:
+        task.source_code = _source_of(type(task))  # type: ignore[misc]  # of this object, not of its class
+    return task
+
+
+def _source_of(kind: type[Task]) -> bytes | None:
+    """The file that a class was imported from; None for one that was typed somewhere."""
+    try:
+        return Path(inspect.getfile(kind)).read_bytes()
+    except (OSError, TypeError):
+        return None

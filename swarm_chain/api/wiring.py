@@ -1,0 +1,60 @@
+"""An agent for a swarm that was found, with its journal, its status file and its pace."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from swarm_chain import config
+from swarm_chain.agent.activity import Activity, OnActivity
+from swarm_chain.agent.journal import Journal
+from swarm_chain.agent.policy import Policy
+from swarm_chain.api.handover import HandingTrainer, Measure
+from swarm_chain.api.joining import Found
+from swarm_chain.api.session import Session
+from swarm_chain.bootstrap import pace_of, wire_agent
+from swarm_chain.membership.joining import JOURNAL
+from swarm_chain.status.node import write_node_status
+
+log = logging.getLogger(__name__)
+
+
+def open_session(found: Found, folder: Path, measure: Measure, *, confirmations: int | None) -> Session:
+    """The node's agent, ready to be stepped; everything that it keeps is in `folder`. Raises `JournalError`."""
+    chain, trainer = found.chain, HandingTrainer(measure)
+    poll, spread = pace_of(chain.chain_id, found.rpc_urls)
+    usual = config.default_confirmations(chain.chain_id, found.rpc_urls)
+    journal = Journal(folder / JOURNAL, chain_id=chain.chain_id, coordinator=chain.coordinator, account=found.address)
+    agent = wire_agent(
+        task=found.document,
+        chain=chain,
+        store=found.store,
+        trainer=trainer,
+        journal=journal,
+        spool=folder / "spool",
+        policy=Policy(confirmations=usual if confirmations is None else confirmations, poll=poll, spread=spread),
+        on_activity=_shower(found, folder),
+    )
+    return Session(agent=agent, chain=chain, journal=journal, trainer=trainer, poll=poll)
+
+
+def _shower(found: Found, folder: Path) -> OnActivity:
+    """Writes what the agent does to the file that `status` reads, and logs a line for each new thing."""
+    last = ""
+
+    def show(activity: Activity) -> None:
+        nonlocal last
+        write_node_status(
+            folder,
+            name=found.acting.name or folder.name,
+            chain_id=found.chain.chain_id,
+            contract=found.chain.coordinator,
+            account=found.address,
+            activity=activity,
+        )
+        line = f"round {activity.round}: {activity.does}" + (f" ({activity.note})" if activity.note else "")
+        if line != last:
+            last = line
+            log.info("%s", line)
+
+    return show
