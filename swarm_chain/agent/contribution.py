@@ -75,16 +75,7 @@ class Contribution:
 
         Raises `MemoryLost` where it was there, and is no more: it is nowhere else.
         """
-        training = self._journal.training()
-        if training is None or training.memory is None:
-            return {}
-        path = self._spool.path(training.memory)
-        if not path.exists() or import_file(path).cid != training.memory:
-            raise MemoryLost(
-                f"what this node keeps from round to round is gone or changed ({path}): put it back from a backup, or "
-                f"start anew by removing the journal {self._journal.path}"
-            )
-        return weights.load(path)
+        return read_memory(self._journal, self._spool)
 
     def stage(self, view: ChainView) -> None:
         """Writes the update's document for the running round, from what was trained on the round's base."""
@@ -151,3 +142,17 @@ class Contribution:
         if account is None:
             raise ValueError("a contribution is made for an account")
         return account
+
+
+def read_memory(journal: Journal, spool: Spool) -> Parameters:
+    """What a node's last training left behind. Raises `MemoryLost`."""
+    training = journal.training()
+    if training is None or training.memory is None:
+        return {}
+    path = spool.path(training.memory)
+    if not path.exists() or import_file(path).cid != training.memory:
+        raise MemoryLost(
+            f"what this node keeps from round to round is gone or changed ({path}): put it back from a backup, or "
+            f"start anew by removing the journal {journal.path}"
+        )
+    return weights.load(path)

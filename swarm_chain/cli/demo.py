@@ -12,30 +12,45 @@ from typing import TYPE_CHECKING
 import click
 
 from swarm_chain.cli.options import json_option
-from swarm_chain.cli.output import checksum, next_steps, say, show, table, write_json
+from swarm_chain.cli.output import checksum, next_steps, printable, say, show, table, write_json
 from swarm_chain.cli.params import SETTING
-from swarm_chain.errors import TaskError
+from swarm_chain.core.metrics import is_better, is_lower_better
+from swarm_chain.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from swarm_chain.demo import DemoReport, DemoSettings, NodeReport, RoundSummary
-    from swarm_chain.tasks.base import SplitTask
+    from swarm_chain.tasks.base import Task
+    from swarm_chain.types import Metrics
 
+ACCURACY = "accuracy"
 DEFAULT_FOLDER = Path("-")
 """Stands for `--keep` without a folder."""
 
 
 @click.command()
-@click.option("--nodes", metavar="N", type=click.IntRange(2, 100), default=4, show_default=True, help="How many nodes.")
+@click.option(
+    "--nodes",
+    metavar="N",
+    type=click.IntRange(2, 100),
+    help="How many nodes; without it as many as the task usually has: 4, one for each --data, or a task's own number.",
+)
 @click.option(
     "--rounds", metavar="N", type=click.IntRange(min=1), default=15, show_default=True, help="Rounds to finalise."
 )
-@click.option("--task", "task_name", metavar="NAME", default="digits", show_default=True, help="What to train.")
+@click.option(
+    "--task",
+    "task_name",
+    metavar="NAME|FILE:CLASS",
+    default="digits",
+    show_default=True,
+    help="What to train: a task that ships, or your own: my_task.py:MyTask.",
+)
 @click.option(
     "--data",
     metavar="SPEC",
     multiple=True,
-    help="A node's own data, as its task takes it: once for each node. Without it the task deals its own data out; "
-    "for heart also the folder with its files.",
+    help="A node's own data, as its task takes it: once for each node; or once, to be dealt out to all. Without it the "
+    "task deals its own out; for heart also the folder with its files.",
 )
 @click.option(
     "--merge",
@@ -70,7 +85,7 @@ DEFAULT_FOLDER = Path("-")
 @click.pass_context
 def demo(
     ctx: click.Context,
-    nodes: int,
+    nodes: int | None,
     rounds: int,
     task_name: str,
     data: tuple[str, ...],
@@ -94,14 +109,17 @@ def demo(
     from swarm_chain.core.merge import parse_rule
     from swarm_chain.demo import DemoSettings, run_demo
 
-    task = _task(task_name, seed, training, data)
+    task = _task(task_name, seed, training)
+    nodes = nodes or _usual_nodes(task, data)
+    task, data = _dealt(task, data, nodes=nodes, seed=seed)
     settings = DemoSettings(
         nodes=nodes,
         rounds=rounds,
         task=task,
+        task_name=_absolute(task_name),
         rule=parse_rule(rule),
         seed=seed,
-        data=() if task.sources else data,
+        data=data,
         is_sealed=not direct,
         client="ganache" if client == "ganache" else "anvil",
     )
@@ -115,18 +133,51 @@ def demo(
     ctx.exit(0 if report.is_success else 1)
 
 
-def _task(name: str, seed: int, given: Sequence[tuple[str, str]], data: Sequence[str]) -> SplitTask:
-    """The task, seeded, dealing out the given data if it can. Raises `TaskError` where it has no test data."""
+def _task(name: str, seed: int, given: Sequence[tuple[str, str]]) -> Task:
+    """The task, seeded, with the hyper-parameters that were given. Raises `TaskError`, `ConfigurationError`."""
     from swarm_chain.cli.deploy import parse_setting
     from swarm_chain.tasks import load_task
-    from swarm_chain.tasks.base import SplitTask
 
     known = load_task(name).hyperparameters.document()
     settings = {key: parse_setting(key, text, known) for key, text in given}
-    task = load_task(name, {**known, "seed": seed, **settings})
-    if not isinstance(task, SplitTask):
-        raise TaskError(f"the task {name} brings no test data to compare on; choose another --task")
-    return task.dealing(data) if data and task.takes_sources else task
+    return load_task(name, {**known, "seed": seed, **settings})
+
+
+def _usual_nodes(task: Task, data: Sequence[str]) -> int:
+    from swarm_chain.tasks.base import SplitTask
+
+    if len(data) > 1:
+        return len(data)
+    return task.usual_nodes if isinstance(task, SplitTask) else SplitTask.usual_nodes
+
+
+def _dealt(task: Task, data: tuple[str, ...], *, nodes: int, seed: int) -> tuple[Task, tuple[str, ...]]:
+    """The task, and each node's data; none where the task deals out its own, or what lies at `data`.
+
+    One `data` is dealt out to all by a task that knows a whole dataset. Raises `ConfigurationError`.
+    """
+    from swarm_chain.tasks.base import SplitTask, Task
+    from swarm_chain.tasks.dealing import Share
+
+    if isinstance(task, SplitTask):
+        return (task.dealing(data), ()) if data and task.takes_sources else (task, data)
+    whole = data or ((task.data_example,) if task.data_example != Task.data_example else ())
+    if len(whole) != 1:
+        return task, data
+    if type(task).open_data is not Task.open_data:
+        raise ConfigurationError(f"the task {task.name} opens each node's data by itself; give --data for each node")
+    return task, tuple(str(Share(data=whole[0], part=part, of=nodes, seed=seed)) for part in range(nodes))
+
+
+def _absolute(task_name: str) -> str:
+    """The task's name, found from any folder where it is a file."""
+    from swarm_chain.tasks.sources import TaskFile
+
+    file = TaskFile.parse(task_name)
+    if file is None:
+        return task_name
+    path = str(file.path.absolute())
+    return path if file.class_name is None else f"{path}:{file.class_name}"
 
 
 def _folder(keep: Path | None) -> Path | None:
@@ -169,11 +220,13 @@ def _show(report: DemoReport) -> None:
         where = "swarm" if finding.round is None else f"round {finding.round}"
         show(f"{finding.fault.verdict}  {where}  {finding.fault}: {finding.message}")
     show(gas_table(report.audit))
-    columns = ("trained", "samples", "test accuracy", "on its own: alone", "the swarm")
-    show(table(*columns, rows=_accuracy_rows(report)))
+    metric = report.metric or "nothing in common"
+    columns = ("trained", "samples", f"test {printable(metric)}", "on its own: alone", "the swarm")
+    show(table(*columns, rows=_score_rows(report)))
     click.echo(f"the swarm's model on the test examples: {describe_metrics(report.swarm_metrics)}")
-    if at_sites := _at_sites(report):
-        click.echo(at_sites)
+    for line in (_gains(report), _at_sites(report)):
+        if line:
+            click.echo(line)
     click.echo(
         f"audit {report.audit.verdict}: contract {checksum(scope.contract)}, chain {scope.chain_id}, "
         f"block {scope.block_number}, {report.finalized} of {report.settings.rounds} rounds finalised, "
@@ -202,34 +255,57 @@ def _included(one: RoundSummary, settings: DemoSettings) -> str:
     return count if not missing or not one.included else f"{count}, without {', '.join(missing)}"
 
 
-def _accuracy_rows(report: DemoReport) -> list[Sequence[object]]:
+def _score_rows(report: DemoReport) -> list[Sequence[object]]:
+    """Who trained on how much, and how good that is: on the test examples, and at home."""
     total = sum(node.samples for node in report.nodes)
     return [
-        *(_alone_row(node) for node in report.nodes),
-        ("the swarm", f"{total:,}", _percent(report.swarm_accuracy), "", ""),
-        ("all data pooled", f"{total:,}", _percent(report.pooled_accuracy), "", ""),
+        *(_alone_row(node, report.metric) for node in report.nodes),
+        ("the swarm", f"{total:,}", _shown(report.metric, report.swarm_metrics), "", ""),
+        ("all data pooled", f"{total:,}", _shown(report.metric, report.pooled_metrics), "", ""),
     ]
 
 
-def _alone_row(node: NodeReport) -> Sequence[object]:
-    shares = (node.alone_accuracy, node.alone_own_accuracy, node.swarm_own_accuracy)
-    return (f"{node.name} alone", f"{node.samples:,}", *map(_percent, shares))
+def _alone_row(node: NodeReport, metric: str | None) -> Sequence[object]:
+    found = (_shown(metric, metrics) for metrics in (node.alone, node.alone_own, node.swarm_own))
+    return (f"{node.name} alone", f"{node.samples:,}", *found)
 
 
 def _at_sites(report: DemoReport) -> str:
     """Where the swarm's model does worst, on what nodes hold out themselves, and how far that is from the best."""
-    known = [(node.swarm_own_accuracy, node.name) for node in report.nodes if node.swarm_own_accuracy is not None]
-    if len(known) < 2:
+    metric = report.metric
+    known = [(node.swarm_own, node.name) for node in report.nodes if metric is not None and metric in node.swarm_own]
+    if metric is None or len(known) < 2:
         return ""
-    (worst, at), (best, there) = min(known), max(known)
+    ranked = sorted(known, key=lambda site: site[0][metric], reverse=is_lower_better(metric))
+    (worst, at), (best, there) = ranked[0], ranked[-1]
+    if worst[metric] == best[metric]:
+        return f"on what each holds out itself, the swarm's model does the same everywhere ({_shown(metric, best)})"
+    far = abs(best[metric] - worst[metric])
+    distance = f"{100 * far:.1f} points below" if metric == ACCURACY else f"{far:.4g} from"
     return (
-        f"on what each holds out itself, the swarm's model is worst at {at} ({_percent(worst)}), "
-        f"{100 * (best - worst):.1f} points below the best, {there}"
+        f"on what each holds out itself, the swarm's model is worst at {at} ({_shown(metric, worst)}), "
+        f"{distance} the best, {there}"
     )
 
 
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.1f} %"
+def _gains(report: DemoReport) -> str:
+    """How many nodes are better off with the swarm's model than with their own, on what they hold out themselves."""
+    metric = report.metric
+    if metric is None:
+        return ""
+    known = [node for node in report.nodes if metric in node.alone_own and metric in node.swarm_own]
+    if not known:
+        return ""
+    better = sum(is_better(metric, node.swarm_own[metric], node.alone_own[metric]) for node in known)
+    return f"on what each holds out itself, {better} of {len(known)} nodes do better with the swarm's model"
+
+
+def _shown(metric: str | None, metrics: Metrics) -> str:
+    """A metric for people: accuracy in percent, others as they are."""
+    value = None if metric is None else metrics.get(metric)
+    if value is None:
+        return "-"
+    return f"{100 * value:.1f} %" if metric == ACCURACY else f"{value:.4f}"
 
 
 def _say_next(report: DemoReport) -> None:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from swarm_chain.cli.output import printable, say, span
+from swarm_chain.core.metrics import compared_metric
 from swarm_chain.types import Phase, RoundNumber
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 _BAR = 12
 # Wide enough for what usually stands there, so that columns keep their places.
-_COLUMNS = (("node", 8), ("this round", 27), ("samples", 7), ("local accuracy", 14), ("does", 30))
+_COLUMNS = (("node", 8), ("this round", 27), ("samples", 7), ("local model", 16), ("does", 30))
 
 
 @contextmanager
@@ -76,8 +77,10 @@ class LineScreen:
 
 
 def _ended_line(number: RoundNumber, scene: Scene) -> str:
-    known = [agent.local_metrics["accuracy"] for agent in scene.agents if "accuracy" in agent.local_metrics]
-    local = f", local accuracies {min(known):.3f} to {max(known):.3f}" if known else ""
+    measured = [agent.local_metrics for agent in scene.agents if agent.local_metrics]
+    metric = compared_metric(measured)
+    known = [] if metric is None else [metrics[metric] for metrics in measured]
+    local = f", local {metric} {min(known):.3f} to {max(known):.3f}" if known else ""
     return f"round {number} ended after {scene.seconds[number]:.1f} s, {_progress(scene)}{local}"
 
 
@@ -130,12 +133,12 @@ def describe_waiting(scene: Scene) -> str:
 
 
 def _agent_row(agent: AgentState) -> Sequence[str]:
-    accuracy = agent.local_metrics.get("accuracy")
+    metric = compared_metric([agent.local_metrics])
     return (
         agent.name,
         _bar(agent) or " ".join(agent.done) or "-",
         "-" if agent.samples is None else f"{agent.samples:,}",
-        "-" if accuracy is None else f"{accuracy:.3f}",
+        "-" if metric is None else f"{metric} {agent.local_metrics[metric]:.3f}",
         _does(agent),
     )
 

@@ -9,7 +9,7 @@ from swarm_chain.cli.program import Program
 
 COMMANDS = {
     "demo": ("swarm_chain.cli.demo:demo", "Train a swarm on this machine, from nothing to an audited model."),
-    "new": ("swarm_chain.cli.new:new", "Write a task of your own to start from: model, data and loss."),
+    "new": ("swarm_chain.cli.new:new", "Write a task of your own to start from."),
     "devnet": ("swarm_chain.cli.devnet:devnet", "Run a development chain until Ctrl-C."),
     "deploy": ("swarm_chain.cli.deploy:deploy", "Put a new swarm on a chain."),
     "account": ("swarm_chain.cli.account:account", "Make, import and list accounts."),

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self
@@ -16,23 +16,24 @@ from swarm_chain.demo.agents import ONE_THREAD
 from swarm_chain.demo.places import Places
 from swarm_chain.demo.settings import DemoSettings
 from swarm_chain.demo.swarm import Member
-from swarm_chain.errors import DemoFailed, TaskError
+from swarm_chain.errors import DemoFailed
+from swarm_chain.types import Metrics
 
-METRIC: Final = "accuracy"
 _NICENESS: Final = 10
 """Nodes come first: a round waits for the slowest."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Baselines:
-    """Test accuracies without a swarm: each node's own, and of all data pooled. `samples` are training examples.
+    """How good models are without a swarm: each node's own, trained on `samples`, and one of all data pooled.
 
-    `alone_own` is each node's own model on what that node holds out, None where it holds nothing out.
+    `alone` and `pooled` are measured on the test examples, `alone_own` on what each node holds out itself. Empty where
+    there is nothing to measure on: a model with private layers can be measured at its own node only.
     """
 
-    alone: tuple[float, ...]
-    alone_own: tuple[float | None, ...]
-    pooled: float
+    alone: tuple[Metrics, ...]
+    alone_own: tuple[Metrics, ...]
+    pooled: Metrics
     samples: tuple[int, ...]
 
 
@@ -62,7 +63,7 @@ class Comparison:
         return Baselines(
             alone=tuple(found["alone"]),
             alone_own=tuple(found["alone_own"]),
-            pooled=float(found["pooled"]),
+            pooled=found["pooled"],
             samples=tuple(found["samples"]),
         )
 
@@ -77,23 +78,13 @@ class Comparison:
         self._process.wait()
 
 
-def accuracy_of(metrics: Mapping[str, float]) -> float:
-    """The metric that a demo compares by. Raises `TaskError` for a task that does not measure it."""
-    if METRIC not in metrics:
-        raise TaskError(
-            f"the demo compares by {METRIC}, and the task measures {', '.join(sorted(metrics)) or 'nothing'}"
-        )
-    return metrics[METRIC]
-
-
 def _request(settings: DemoSettings, members: Sequence[Member]) -> dict[str, Any]:
     return {
-        "task": settings.task.name,
+        "task": settings.task_name,
         "training": settings.task.hyperparameters.document(),
         "data": [member.data for member in members],
-        "sources": list(settings.task.sources),
-        "dealt": not settings.data,
-        "nodes": settings.nodes,
+        "sources": list(settings.sources),
+        "deals": settings.deals,
         "seed": settings.seed,
         "rounds": settings.rounds,
     }

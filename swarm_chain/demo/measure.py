@@ -4,71 +4,64 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from swarm_chain.demo.comparison import METRIC, Baselines, accuracy_of
-from swarm_chain.errors import DataError, TaskError
+from swarm_chain.core.metrics import compared_metric, is_better
+from swarm_chain.demo.comparison import Baselines
+from swarm_chain.demo.ground import common_ground
+from swarm_chain.errors import TaskError
 from swarm_chain.tasks import load_task
-from swarm_chain.tasks.base import NodeData, SplitTask
-from swarm_chain.tasks.pooling import pool
-
-if TYPE_CHECKING:
-    from torch.utils.data import Dataset
+from swarm_chain.tasks.base import SplitTask, Task
+from swarm_chain.types import TrainingOutcome
 
 
-def measure(task: SplitTask, data: Sequence[str], *, dealt: bool, nodes: int, seed: int, rounds: int) -> Baselines:
-    """Accuracies on the test examples after as many epochs as in the swarm, from the same initial parameters.
+def measure(task: Task, data: Sequence[str], *, deals: bool, seed: int, rounds: int) -> Baselines:
+    """Metrics after as many epochs as in the swarm, from the same initial parameters.
 
-    `data` is each node's; `dealt` says whether it is what the task deals out.
+    `data` is each node's; `deals` says whether it is what the task deals out.
     """
     from swarm_chain.adapters.torch_trainer import TorchTrainer, initial_parameters, score
-    from swarm_chain.tasks.baselines import train_alone
+    from swarm_chain.tasks.baselines import alone_rounds
 
-    split = task.split(nodes, seed)
-    parts = [task.open_data(each) for each in data]
-    require_unseen(split.test, parts)
-    trainers = [TorchTrainer(task, part) for part in parts]
+    ground = common_ground(task, data, deals=deals, seed=seed)
+    trainers = [TorchTrainer(task, part) for part in ground.parts]
     initial = initial_parameters(task)
-    alone = [train_alone(trainer, initial, rounds=rounds) for trainer in trainers]
-    pooled = train_alone(TorchTrainer(task, split.pooled if dealt else pool(parts)), initial, rounds=rounds)
+    at_best = isinstance(task, SplitTask) and task.alone_at_best
+    alone = [_chosen(alone_rounds(trainer, initial, rounds=rounds), at_best=at_best) for trainer in trainers]
+    pooled = _chosen(alone_rounds(TorchTrainer(task, ground.pooled), initial, rounds=rounds), at_best=False)
     return Baselines(
-        alone=tuple(accuracy_of(score(task, parameters, split.test)) for parameters in alone),
-        alone_own=tuple(trainer.evaluate(own).get(METRIC) for trainer, own in zip(trainers, alone, strict=True)),
-        pooled=accuracy_of(score(task, pooled, split.test)),
+        alone=tuple({} if task.private else score(task, one.parameters, ground.test) for one in alone),
+        alone_own=tuple(one.local_metrics for one in alone),
+        pooled=score(task, pooled.parameters, ground.test, memory=pooled.memory),
         samples=tuple(trainer.samples() for trainer in trainers),
     )
 
 
-def require_unseen(test: Dataset[Any], parts: Sequence[NodeData]) -> None:
-    """Raises `DataError` where a node trains on an example for testing, with whatever target."""
-    seen = {content for part in parts for content in _contents(part.training)}
-    both = sum(content in seen for content in _contents(test))
-    if both:
-        raise DataError(
-            f"nodes train on {both} of the test examples too, so no accuracy would mean anything; remove these"
-        )
+def _chosen(outcomes: Iterable[TrainingOutcome], *, at_best: bool) -> TrainingOutcome:
+    """The last round's outcome, or that of the best by what the node holds out."""
+    chosen: TrainingOutcome | None = None
+    for outcome in outcomes:
+        if chosen is None or not at_best or _beats(outcome, chosen):
+            chosen = outcome
+    if chosen is None:
+        raise TaskError("nothing was trained: ask for at least one round")
+    return chosen
 
 
-def _contents(examples: Dataset[Any]) -> list[bytes]:
-    """The inputs of every example, as bytes."""
-    from swarm_chain.tasks.batches import count
-
-    return [examples[row][0].numpy().tobytes() for row in range(count(examples))]
+def _beats(one: TrainingOutcome, other: TrainingOutcome) -> bool:
+    metric = compared_metric([one.local_metrics, other.local_metrics])
+    return metric is None or is_better(metric, one.local_metrics[metric], other.local_metrics[metric])
 
 
 def main(request: Path, answer: Path) -> None:
     """Measures what a request asks for."""
     asked = json.loads(request.read_text(encoding="utf-8"))
     task = load_task(asked["task"], asked["training"])
-    if not isinstance(task, SplitTask):
-        raise TaskError(f"the task {task.name} brings no test data to compare on")
-    if asked["sources"]:
+    if asked["sources"] and isinstance(task, SplitTask):
         task = task.dealing(asked["sources"])
-    choices = {key: asked[key] for key in ("dealt", "nodes", "seed", "rounds")}
-    found = measure(task, asked["data"], **choices)
+    found = measure(task, asked["data"], deals=asked["deals"], seed=asked["seed"], rounds=asked["rounds"])
     answer.write_text(json.dumps(asdict(found)) + "\n", encoding="utf-8")
 
 

@@ -5,30 +5,33 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from swarm_chain.audit import AuditReport, Outcome, RoundReport, Verdict
 from swarm_chain.core import documents
 from swarm_chain.core.cids import Cid, document_cid
 from swarm_chain.core.documents import ResultDocument
+from swarm_chain.core.metrics import compared_metric
 from swarm_chain.demo.settings import DemoSettings
 from swarm_chain.types import Address, Digest, Metrics, RoundNumber
+
+ACCURACY: Final = "accuracy"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NodeReport:
     """One node: what it trained on, and how good it is without the others.
 
-    `alone_own_accuracy` and `swarm_own_accuracy` are its own model's and the swarm's on what it holds out itself; None
-    where it holds nothing out.
+    `alone` are the metrics of its own model on the test examples, none where its layers are private; `alone_own` and
+    `swarm_own` those of its own model and the swarm's on what it holds out itself, none where that is nothing.
     """
 
     name: str
     address: Address
     samples: int
-    alone_accuracy: float
-    alone_own_accuracy: float | None
-    swarm_own_accuracy: float | None
+    alone: Metrics
+    alone_own: Metrics
+    swarm_own: Metrics
     gas: int
 
 
@@ -78,8 +81,7 @@ class DemoReport:
 
     settings: DemoSettings
     nodes: tuple[NodeReport, ...]
-    pooled_accuracy: float
-    swarm_accuracy: float
+    pooled_metrics: Metrics
     swarm_metrics: Metrics
     test_samples: int
     rounds: tuple[RoundSummary, ...]
@@ -88,6 +90,12 @@ class DemoReport:
     store: str
     seconds: float
     kept: Kept | None
+
+    @property
+    def metric(self) -> str | None:
+        """What models are compared by; None where nothing was measured that all have."""
+        alone = (node.alone for node in self.nodes if node.alone)
+        return compared_metric([self.swarm_metrics, self.pooled_metrics, *alone])
 
     @property
     def finalized(self) -> int:
@@ -105,8 +113,10 @@ class DemoReport:
         return {
             **_choices(self.settings),
             "nodes": [_node(node) for node in self.nodes],
-            "pooled_accuracy": self.pooled_accuracy,
-            "swarm_accuracy": self.swarm_accuracy,
+            "metric": self.metric,
+            "pooled_accuracy": self.pooled_metrics.get(ACCURACY),
+            "pooled_metrics": dict(self.pooled_metrics),
+            "swarm_accuracy": self.swarm_metrics.get(ACCURACY),
             "swarm_metrics": dict(self.swarm_metrics),
             "test_samples": self.test_samples,
             "rounds": [one.document() for one in self.rounds],
@@ -179,9 +189,12 @@ def _node(node: NodeReport) -> dict[str, Any]:
         "name": node.name,
         "address": _hex(node.address),
         "samples": node.samples,
-        "alone_accuracy": node.alone_accuracy,
-        "alone_own_accuracy": node.alone_own_accuracy,
-        "swarm_own_accuracy": node.swarm_own_accuracy,
+        "alone_accuracy": node.alone.get(ACCURACY),
+        "alone_metrics": dict(node.alone),
+        "alone_own_accuracy": node.alone_own.get(ACCURACY),
+        "alone_own_metrics": dict(node.alone_own),
+        "swarm_own_accuracy": node.swarm_own.get(ACCURACY),
+        "swarm_own_metrics": dict(node.swarm_own),
         "gas": node.gas,
     }
 

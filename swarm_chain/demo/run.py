@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from swarm_chain.adapters.stores import open_stores
 from swarm_chain.adapters.web3_history import Web3History
@@ -17,20 +17,19 @@ from swarm_chain.core import documents, unixfs, weights
 from swarm_chain.core.documents import ResultDocument
 from swarm_chain.core.unixfs import File
 from swarm_chain.demo.agents import Agents
-from swarm_chain.demo.comparison import METRIC, Baselines, Comparison, accuracy_of
+from swarm_chain.demo.comparison import Baselines, Comparison
 from swarm_chain.demo.places import Places, places
 from swarm_chain.demo.report import DemoReport, Kept, NodeReport, gas_of, summarize_rounds
 from swarm_chain.demo.scene import Scene, Screen
+from swarm_chain.demo.scores import score_head
 from swarm_chain.demo.settings import DemoSettings
 from swarm_chain.demo.swarm import Member, Swarm, add_member, deploy_swarm
 from swarm_chain.demo.watch import Watcher
 from swarm_chain.devnet import Devnet, find_client
 from swarm_chain.errors import DemoFailed
 from swarm_chain.ports import UpdateStore
+from swarm_chain.tasks.base import SplitTask
 from swarm_chain.types import Metrics, Parameters
-
-if TYPE_CHECKING:
-    from torch.utils.data import Dataset
 
 _REFRESH: Final = 0.2
 """Seconds between two looks at the swarm."""
@@ -47,7 +46,8 @@ def run_demo(settings: DemoSettings, *, keep: Path | None, screen: Screen) -> De
     `ConfigurationError`, `DataError`; `DemoFailed` where something went wrong once it had begun.
     """
     find_client(settings.client)
-    settings.task.split(settings.nodes, settings.seed)
+    if isinstance(settings.task, SplitTask):
+        settings.task.split(settings.nodes, settings.seed)
     started = time.monotonic()
     with places(keep) as where, _chain(settings, where, screen) as devnet:
         report = _Demo(settings, where, devnet, screen).run(started)
@@ -93,17 +93,13 @@ class _Demo:
             baselines = comparison.result(_COMPARISON)
         store = open_stores([swarm.store], writable=False)
         found = self._audit(swarm, store)
-        test = self._settings.task.split(self._settings.nodes, self._settings.seed).test
-        head = read_head(swarm, store)
-        metrics = self._score(head, test)
-        at_home = [self._score_at(member, head) for member in members]
+        scores = score_head(self._settings, members, read_head(swarm, store))
         return DemoReport(
             settings=self._settings,
-            nodes=tuple(_node_reports(members, baselines, at_home, found)),
-            pooled_accuracy=baselines.pooled,
-            swarm_accuracy=accuracy_of(metrics),
-            swarm_metrics=metrics,
-            test_samples=len(test),  # type: ignore[arg-type]  # torch's Dataset does not say that it has one
+            nodes=tuple(_node_reports(members, baselines, scores.at_nodes, found)),
+            pooled_metrics=baselines.pooled,
+            swarm_metrics=scores.together,
+            test_samples=scores.test_samples,
             rounds=tuple(summarize_rounds(found, store.get, watcher.seconds)),
             audit=found,
             rpc_url=swarm.rpc_url,
@@ -156,17 +152,6 @@ class _Demo:
             Web3History(swarm.rpc_url, swarm.contract), store, artifact=load_artifact(), work_dir=self._where.root
         )
 
-    def _score(self, parameters: Parameters, test: Dataset[object]) -> Metrics:
-        from swarm_chain.adapters.torch_trainer import score
-
-        return score(self._settings.task, parameters, test)
-
-    def _score_at(self, member: Member, parameters: Parameters) -> float | None:
-        """On what a node holds out; None where that is nothing."""
-        from swarm_chain.adapters.torch_trainer import TorchTrainer
-
-        return TorchTrainer(self._settings.task, member.data).evaluate(parameters).get(METRIC)
-
 
 def read_head(swarm: Swarm, store: UpdateStore) -> Parameters:
     """The swarm's model, as any stranger gets it: named by the chain, read from the store."""
@@ -186,16 +171,16 @@ def _require_hope(scene: Scene, agents: Agents, seconds: float) -> None:
 
 
 def _node_reports(
-    members: Sequence[Member], baselines: Baselines, at_home: Sequence[float | None], found: AuditReport
+    members: Sequence[Member], baselines: Baselines, at_nodes: Sequence[Metrics], found: AuditReport
 ) -> Iterator[NodeReport]:
-    measured = zip(members, baselines.alone, baselines.alone_own, at_home, baselines.samples, strict=True)
+    measured = zip(members, baselines.alone, baselines.alone_own, at_nodes, baselines.samples, strict=True)
     for member, alone, alone_own, swarm_own, samples in measured:
         yield NodeReport(
             name=member.name,
             address=member.account,
             samples=samples,
-            alone_accuracy=alone,
-            alone_own_accuracy=alone_own,
-            swarm_own_accuracy=swarm_own,
+            alone=alone,
+            alone_own=alone_own,
+            swarm_own=swarm_own,
             gas=gas_of(found, member.account),
         )

@@ -9,17 +9,21 @@ from swarm_chain.core.merge import Rule
 from swarm_chain.deployment import swarm_config
 from swarm_chain.devnet import Client
 from swarm_chain.errors import ConfigurationError
-from swarm_chain.tasks.base import SplitTask
+from swarm_chain.tasks.base import SplitTask, Task
 from swarm_chain.types import Address, Digest, SwarmConfig
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DemoSettings:
-    """A demo's choices. `data` is each node's, as its task takes it; without any, the task deals its own out."""
+    """A demo's choices. `data` is each node's, as its task takes it; without any, the task deals its own out.
+
+    `task_name` is what the task was loaded by: another process does the same.
+    """
 
     nodes: int
     rounds: int
-    task: SplitTask
+    task: Task
+    task_name: str
     rule: Rule
     seed: int = 0
     data: tuple[str, ...] = ()
@@ -32,6 +36,18 @@ class DemoSettings:
             raise ConfigurationError(
                 f"there are {len(self.data)} --data for {self.nodes} nodes; give one for each, or none"
             )
+        if not self.data and not isinstance(self.task, SplitTask):
+            raise ConfigurationError(f"which data? the task {self.task.name} deals out none of its own; give --data")
+
+    @property
+    def deals(self) -> bool:
+        """Whether the task deals out its own data."""
+        return not self.data
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Where the data set lies that the task deals out, where that was said."""
+        return self.task.sources if isinstance(self.task, SplitTask) else ()
 
     @property
     def names(self) -> tuple[str, ...]:

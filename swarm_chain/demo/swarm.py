@@ -9,18 +9,24 @@ from typing import Final
 from swarm_chain.accounts import LIGHT_WORK, Keystore, Keystores, Signer, development_signer
 from swarm_chain.adapters.stores import open_stores
 from swarm_chain.adapters.web3_chain import Web3Chain
+from swarm_chain.agent.contribution import read_memory
+from swarm_chain.agent.journal import Journal
+from swarm_chain.bootstrap import spool_folder
+from swarm_chain.config import load_node_config
 from swarm_chain.core.invitation_codes import InvitationCode, decode_invitation, encode_invitation
+from swarm_chain.core.spool import Spool
 from swarm_chain.demo.places import Places
 from swarm_chain.demo.settings import DemoSettings
 from swarm_chain.deployment import deploy
 from swarm_chain.deployment.deployer import Deployer
 from swarm_chain.deployment.deployments import Deployments
 from swarm_chain.devnet import Devnet
-from swarm_chain.errors import DeploymentError
+from swarm_chain.errors import DeploymentError, TaskError
 from swarm_chain.genesis import Genesis, make_genesis, merge_settings, put_genesis
 from swarm_chain.membership.funding import DEFAULT_FUNDS, send_ether
 from swarm_chain.membership.joining import Choice, configure, connect_invited, register
-from swarm_chain.types import Address, BlockNumber, Invitation, Timestamp
+from swarm_chain.tasks.base import SplitTask
+from swarm_chain.types import Address, BlockNumber, Invitation, Parameters, Timestamp
 
 PASSWORD: Final = "demo"  # noqa: S105  its keys are worth nothing
 REGISTRAR: Final = "dev0"
@@ -52,6 +58,15 @@ class Member:
     folder: Path
     config: Path
     data: str
+
+    def memory(self) -> Parameters:
+        """What the node keeps from round to round, once its agent has ended. Raises `MemoryLost`."""
+        config = load_node_config(self.config)
+        journal = Journal(config.journal, chain_id=config.chain_id, coordinator=config.contract, account=config.account)
+        try:
+            return read_memory(journal, Spool(spool_folder(config), open_stores(config.stores).get))
+        finally:
+            journal.close()
 
 
 def deploy_swarm(settings: DemoSettings, places: Places, devnet: Devnet) -> Swarm:
@@ -97,7 +112,9 @@ def add_member(settings: DemoSettings, places: Places, devnet: Devnet, swarm: Sw
         confirmations=0,
     )
     register(connect_invited(code, signer, choice.rpc_urls), code, choice, is_configured=False)
-    config = configure(code, choice, swarm.genesis.task, str(choice.data))
+    # Whoever runs the demo gave the source that is run.
+    accepted = swarm.genesis.task.digest() if swarm.genesis.source is not None else None
+    config = configure(code, choice, swarm.genesis.task, str(choice.data), accepted=accepted)
     return Member(name=name, account=signer.address, folder=folder, config=choice.config_file, data=config.data)
 
 
@@ -139,6 +156,9 @@ def _data(settings: DemoSettings, folder: Path, name: str) -> str:
     part = settings.names.index(name)
     if settings.data:
         return settings.data[part]
-    path = folder / settings.task.part_file
-    settings.task.write_part(path, part, nodes=settings.nodes, seed=settings.seed)
+    task = settings.task
+    if not isinstance(task, SplitTask):
+        raise TaskError(f"the task {task.name} has no data to deal out; give --data")
+    path = folder / task.part_file
+    task.write_part(path, part, nodes=settings.nodes, seed=settings.seed)
     return str(path)

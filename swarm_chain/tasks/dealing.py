@@ -1,12 +1,12 @@
-"""Rows dealt out by what they hold: which are held out, and which are whose where several nodes share a data set.
+"""Rows dealt out by their inputs: which are held out, and which are whose where several nodes share a data set.
 
-A row stays where it is when others are added or their order changes, and equal rows stay together.
+A row stays where it is when others are added or their order changes, and rows of equal inputs stay together.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Self
@@ -71,16 +71,20 @@ def _rows_where(examples: Dataset[Any], numbers: Sequence[int], holds: Callable[
 
 
 def _numbers(examples: Dataset[Any], purpose: str) -> list[int]:
-    """A number from 0 to 2**64 - 1 for each row, by the bytes of its tensors and by the purpose."""
-    return [_number(examples[row], purpose.encode()) for row in range(count(examples))]
+    """A number from 0 to 2**64 - 1 for each row, by the bytes of its input and by the purpose."""
+    return [int.from_bytes(sha256(purpose.encode() + content).digest()[:8], "big") for content in contents_of(examples)]
 
 
-def _number(example: Any, purpose: bytes) -> int:
+def contents_of(examples: Dataset[Any]) -> Iterator[bytes]:
+    """The bytes of every row's input."""
+    for row in range(count(examples)):
+        yield _content(examples[row][0])
+
+
+def _content(inputs: Any) -> bytes:
     import torch
     from torch.utils.data import default_collate
 
-    found = sha256(purpose)
-    is_plain = isinstance(example, tuple) and all(isinstance(value, torch.Tensor) for value in example)
-    for tensor in tensors_in(example if is_plain else default_collate([example])):
-        found.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    return int.from_bytes(found.digest()[:8], "big")
+    collated = inputs if isinstance(inputs, torch.Tensor) else default_collate([inputs])
+    tensors = (tensor.detach().cpu().contiguous().flatten() for tensor in tensors_in(collated))
+    return b"".join(tensor.view(torch.uint8).numpy().tobytes() for tensor in tensors)

@@ -17,19 +17,19 @@ from torch.utils.data import Dataset
 
 from swarm_chain.agent.activity import Activity
 from swarm_chain.audit import AuditReport, Fault, Finding, GasUse, Outcome, RoundReport, Scope, Verdict
-from swarm_chain.cli.demo import _accuracy_rows, _at_sites
+from swarm_chain.cli.demo import _at_sites, _score_rows
 from swarm_chain.cli.demo_screen import LineScreen, describe_round, describe_waiting, render
 from swarm_chain.core.cids import Codec, cid_of, document_cid
 from swarm_chain.core.merge import parse_rule
 from swarm_chain.demo import AgentState, DemoReport, DemoSettings, NodeReport, RoundSummary, Scene
 from swarm_chain.demo.agents import AgentProcess
-from swarm_chain.demo.comparison import accuracy_of
-from swarm_chain.demo.measure import measure, require_unseen
+from swarm_chain.demo.ground import require_unseen
+from swarm_chain.demo.measure import measure
 from swarm_chain.demo.places import places
 from swarm_chain.demo.report import Kept, gas_by_call, gas_of, summarize_rounds
 from swarm_chain.demo.swarm import Member
 from swarm_chain.demo.watch import Watcher
-from swarm_chain.errors import ConfigurationError, DataError, DemoFailed, TaskError
+from swarm_chain.errors import ConfigurationError, DataError, DemoFailed
 from swarm_chain.schemas import load_schema
 from swarm_chain.status.node import write_node_status
 from swarm_chain.tasks import Digits
@@ -44,7 +44,7 @@ from tests.swarm import Swarm
 
 
 def settings(**changes: object) -> DemoSettings:
-    made = DemoSettings(nodes=3, rounds=2, task=Digits(), rule=parse_rule("weighted_mean"))
+    made = DemoSettings(nodes=3, rounds=2, task=Digits(), task_name="digits", rule=parse_rule("weighted_mean"))
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
@@ -311,18 +311,19 @@ def data_files(folder: Path, nodes: int, seed: int) -> list[str]:
 
 def test_measure__dealt_out__alone_has_its_own_part_and_pooled_all(tmp_path: Path) -> None:
     data = data_files(tmp_path, 3, seed=1)
-    found = measure(Digits().seeded(1), data, dealt=True, nodes=3, seed=1, rounds=1)
+    found = measure(Digits().seeded(1), data, deals=True, seed=1, rounds=1)
     split = Digits().split(3, 1)
     assert list(found.samples) == [len(part.training) for part in split.parts]  # type: ignore[arg-type]
     assert len(found.alone) == 3
-    assert found.pooled > max(found.alone)
+    alone, alone_own = ([one["accuracy"] for one in each] for each in (found.alone, found.alone_own))
+    assert found.pooled["accuracy"] > max(alone)
     # Labels are skewed, so a node's own model does better on its own than on everybody's.
-    assert all(own is not None and own > alone for own, alone in zip(found.alone_own, found.alone, strict=True))
+    assert all(own > everywhere for own, everywhere in zip(alone_own, alone, strict=True))
 
 
 def test_measure__own_data__is_pooled_from_the_nodes(tmp_path: Path) -> None:
     one = data_files(tmp_path, 3, seed=1)[:1]
-    found = measure(Digits(), [*one, *one], dealt=False, nodes=2, seed=0, rounds=1)
+    found = measure(Digits(), [*one, *one], deals=False, seed=0, rounds=1)
     assert found.alone[0] == found.alone[1]
     assert found.samples[0] == found.samples[1]
 
@@ -365,11 +366,6 @@ def test_require_unseen__a_test_row_is_in_a_nodes_data__is_refused(tmp_path: Pat
     with pytest.raises(DataError, match="nodes train on 1 of the test examples"):
         require_unseen(Digits().test, [part])
     require_unseen(Digits().test, Digits().split(4, 0).parts)
-
-
-def test_accuracy_of__task_without_it__is_refused() -> None:
-    with pytest.raises(TaskError, match="the task measures loss"):
-        accuracy_of({"loss": 1.0})
 
 
 # ------------------------------------------------------------------------------------------------------------ reporting
@@ -424,16 +420,15 @@ def report(audit: AuditReport, *rounds: RoundSummary) -> DemoReport:
         name="node-1",
         address=NODE,
         samples=60,
-        alone_accuracy=0.5,
-        alone_own_accuracy=0.75,
-        swarm_own_accuracy=0.6,
+        alone={"accuracy": 0.5},
+        alone_own={"accuracy": 0.75},
+        swarm_own={"accuracy": 0.6},
         gas=110,
     )
     return DemoReport(
         settings=settings(),
-        nodes=(node, replace(node, name="node-2", alone_own_accuracy=None, swarm_own_accuracy=None)),
-        pooled_accuracy=0.9,
-        swarm_accuracy=0.8,
+        nodes=(node, replace(node, name="node-2", alone_own={}, swarm_own={})),
+        pooled_metrics={"accuracy": 0.9},
         swarm_metrics={"accuracy": 0.8, "accuracy_low": 0.7, "accuracy_high": 0.9},
         test_samples=359,
         rounds=rounds,
@@ -455,15 +450,19 @@ def test_at_sites__several_that_hold_something_out__names_the_worst_and_the_best
     made = report(audit_report())
     assert _at_sites(made) == ""
     first = made.nodes[0]
-    nodes = (first, replace(first, name="node-2", swarm_own_accuracy=0.9), replace(first, swarm_own_accuracy=0.8))
+    nodes = (
+        first,
+        replace(first, name="node-2", swarm_own={"accuracy": 0.9}),
+        replace(first, swarm_own={"accuracy": 0.8}),
+    )
     assert _at_sites(replace(made, nodes=nodes)) == (
         "on what each holds out itself, the swarm's model is worst at node-1 (60.0 %), "
         "30.0 points below the best, node-2"
     )
 
 
-def test_accuracy_rows__node_holds_nothing_out__has_dashes() -> None:
-    rows = _accuracy_rows(report(audit_report()))
+def test_score_rows__node_holds_nothing_out__has_dashes() -> None:
+    rows = _score_rows(report(audit_report()))
     assert rows[0] == ("node-1 alone", "60", "50.0 %", "75.0 %", "60.0 %")
     assert rows[1] == ("node-2 alone", "60", "50.0 %", "-", "-")
 
