@@ -215,15 +215,19 @@ def load(path: Path) -> Parameters:
 
 def check_shapes(expected: Specs, found: Specs) -> None:
     """Returns if both are the same tensors; raises `ShapeMismatch` naming each that is not."""
+    if wrong := shape_differences(expected, found):
+        shown = "; ".join(wrong[:20]) + (f"; and {len(wrong) - 20} more" if len(wrong) > 20 else "")
+        raise ShapeMismatch(f"tensors are not the task's: {shown}. Use weights of the swarm's model")
+
+
+def shape_differences(expected: Specs, found: Specs) -> list[str]:
+    """What is different about each tensor that is not the same in both, by their names."""
     ours, theirs = {spec.name: spec for spec in expected}, {spec.name: spec for spec in found}
-    wrong = [
+    return [
         f"{theirs.get(name, 'missing')} instead of {ours[name]}" if name in ours else f"{theirs[name]} is not expected"
         for name in sorted(ours.keys() | theirs.keys())
         if ours.get(name) != theirs.get(name)
     ]
-    if wrong:
-        shown = "; ".join(wrong[:20]) + (f"; and {len(wrong) - 20} more" if len(wrong) > 20 else "")
-        raise ShapeMismatch(f"tensors are not the task's: {shown}. Use weights of the swarm's model")
 
 
 def check_finite(weights: WeightsFile) -> None:
