@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 from eth_utils.address import is_address
 
 from swarm_chain import config
+from swarm_chain.adapters.counting_store import CountingStore
 from swarm_chain.adapters.ethereum.endpoints import Endpoints
+from swarm_chain.adapters.meter import Meter
 from swarm_chain.adapters.stores import absolute_spec, open_stores
 from swarm_chain.adapters.web3_chain import Web3Chain
 from swarm_chain.api.accounts import Acting, open_account
@@ -48,6 +50,7 @@ class Found:
     document: TaskDocument
     acting: Acting
     code: InvitationCode | None
+    meter: Meter
 
     @property
     def address(self) -> Address:
@@ -73,17 +76,18 @@ def find_swarm(
             "give rpc_url and store='local:PATH'"
         )
     chain_id = Endpoints(urls, chain_id=code.chain_id if code else None).chain_id
-    acting = open_account(account, password=password, chain_id=chain_id)
+    acting, meter = open_account(account, password=password, chain_id=chain_id), Meter()
     chain = Web3Chain.connect(
         urls,
         code.contract if code else _address(contract),
         chain_id=chain_id,
         signer=acting.signer,
         deployed_at=code.deployment_block if code else None,
+        meter=meter,
     )
-    store = open_stores(specs)
+    store = CountingStore(open_stores(specs), meter)
     document = swarms_task(chain, store)
-    return Found(chain=chain, rpc_urls=urls, store=store, document=document, acting=acting, code=code)
+    return Found(chain=chain, rpc_urls=urls, store=store, document=document, acting=acting, code=code, meter=meter)
 
 
 def admission(found: Found, label: str | None) -> Call | None:

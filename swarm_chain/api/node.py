@@ -88,7 +88,13 @@ class SwarmNode:
         shared = initial_parameters(agreed)
         held = HeldModel(module_of(agreed, shared) if model is None else model, agreed, specs_of(shared))
         measure = Measure(held, evaluate=evaluate, examples=examples)
-        session = open_session(found, node_folder(found, name, folder), measure.base, confirmations=confirmations)
+        session = open_session(
+            found,
+            node_folder(found, name, folder),
+            measure.base,
+            data=data if isinstance(data, str) else "",
+            confirmations=confirmations,
+        )
         node = cls(session=session, held=held, measure=measure, examples=examples)
         try:
             node.take_head()

@@ -14,13 +14,16 @@ from swarm_chain.api.joining import Found
 from swarm_chain.api.session import Session
 from swarm_chain.bootstrap import pace_of, wire_agent
 from swarm_chain.membership.joining import JOURNAL
-from swarm_chain.status.node import write_node_status
+from swarm_chain.status.node import StatusFile, traffic_so_far
 
 log = logging.getLogger(__name__)
 
 
-def open_session(found: Found, folder: Path, measure: Measure, *, confirmations: int | None) -> Session:
-    """The node's agent, ready to be stepped; everything that it keeps is in `folder`. Raises `JournalError`."""
+def open_session(found: Found, folder: Path, measure: Measure, *, data: str, confirmations: int | None) -> Session:
+    """The node's agent, ready to be stepped; everything that it keeps is in `folder`. Raises `JournalError`.
+
+    `data` is what the node's task reads, where it reads anything.
+    """
     chain, trainer = found.chain, HandingTrainer(measure)
     poll, spread = pace_of(chain.chain_id, found.rpc_urls)
     usual = config.default_confirmations(chain.chain_id, found.rpc_urls)
@@ -33,25 +36,29 @@ def open_session(found: Found, folder: Path, measure: Measure, *, confirmations:
         journal=journal,
         spool=folder / "spool",
         policy=Policy(confirmations=usual if confirmations is None else confirmations, poll=poll, spread=spread),
-        on_activity=_shower(found, folder),
+        on_activity=_shower(found, folder, data),
     )
     return Session(agent=agent, chain=chain, journal=journal, trainer=trainer, poll=poll)
 
 
-def _shower(found: Found, folder: Path) -> OnActivity:
+def _shower(found: Found, folder: Path, data: str) -> OnActivity:
     """Writes what the agent does to the file that `status` reads, and logs a line for each new thing."""
+    chain_id, contract = found.chain.chain_id, found.chain.coordinator
+    found.meter.count(traffic_so_far(folder, chain_id=chain_id, contract=contract, account=found.address))
+    file = StatusFile(
+        folder,
+        name=found.acting.name or folder.name,
+        chain_id=chain_id,
+        contract=contract,
+        account=found.address,
+        data=data,
+        traffic=found.meter.total,
+    )
     last = ""
 
     def show(activity: Activity) -> None:
         nonlocal last
-        write_node_status(
-            folder,
-            name=found.acting.name or folder.name,
-            chain_id=found.chain.chain_id,
-            contract=found.chain.coordinator,
-            account=found.address,
-            activity=activity,
-        )
+        file(activity)
         line = f"round {activity.round}: {activity.does}" + (f" ({activity.note})" if activity.note else "")
         if line != last:
             last = line

@@ -17,7 +17,7 @@ def data_size(data: str) -> int | None:
     try:
         share = Share.parse(data)
         path = Path(share.data)
-        if path.is_dir():
+        if share.data and path.is_dir():
             return _below(path) // share.of
         return path.stat().st_size // share.of if path.is_file() else None
     except (DataError, OSError, ValueError):
