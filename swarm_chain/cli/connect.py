@@ -112,7 +112,8 @@ def find_contract(place: Place, contract: str | None) -> Found:
     """
     target = reach(place)
     if contract is not None and contract.startswith("0x"):
-        return Found(target=target, contract=_address(contract), deployed_at=_known_block(target, contract))
+        address = _address(contract)
+        return Found(target=target, contract=address, deployed_at=known_block(target, address))
     chosen = Deployments().choose(target.chain_id, contract)
     return Found(target=target, contract=_deployed(chosen), deployed_at=chosen.block)
 
@@ -136,11 +137,10 @@ def _address(text: str) -> Address:
     return ADDRESS.convert(text, None, None)
 
 
-def _known_block(target: Target, contract: str) -> BlockNumber | None:
+def known_block(target: Target, contract: Address) -> BlockNumber | None:
     """The block of a deployment that the file knows by its address; finding it on the chain takes many requests."""
-    wanted = _address(contract)
     for deployment in Deployments().on_chain(target.chain_id):
-        if deployment.contract == wanted:
+        if deployment.contract == contract:
             return deployment.block
     return None
 

@@ -17,7 +17,7 @@ Made from the commands themselves (`python -m swarm_chain.cli.reference > docs/r
 
 Results go to stdout, everything else to stderr. Exit status: 0 done; 1 an expected error, told in one line
 `error: …` that says what to do; 2 wrong usage; 130 interrupted. A traceback is a bug: please report it.
-`devnet` and `agent run` end in order on Ctrl-C, with 0.
+`devnet`, `agent run` and `pull --follow` end in order on Ctrl-C, with 0.
 `audit` has its own: 0 only where every round passed.
 
 Environment: `SWARM_CHAIN_HOME` (keystores, nodes, stores and development chains; `.swarm-chain` in the current folder),

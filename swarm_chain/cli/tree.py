@@ -19,6 +19,21 @@ COMMANDS = {
     "agent": ("swarm_chain.cli.agent:agent", "Take part in a swarm."),
     "status": ("swarm_chain.cli.status:status", "Show what a swarm does, and what it waits for."),
     "audit": ("swarm_chain.cli.audit:audit", "Re-run every round of a swarm, from a chain and a store alone."),
+    "log": ("swarm_chain.cli.log:log", "List the results that a swarm agreed on, newest first."),
+    "best": ("swarm_chain.cli.best:best", "Show the round whose model is the best, by each metric."),
+    "export": (
+        "swarm_chain.cli.export:export",
+        "Write the model of a round to a safetensors file, and a model card beside it.",
+    ),
+    "diff": ("swarm_chain.cli.diff:diff", "Show how far weights moved from result A to result B, tensor by tensor."),
+    "pull": (
+        "swarm_chain.cli.pull:pull",
+        "Keep the newest agreed model in a folder, for those who only use it.",
+    ),
+    "swarms": (
+        "swarm_chain.cli.swarms:swarms",
+        "List the swarms that this machine knows, with head, metric and state.",
+    ),
     "node": ("swarm_chain.cli.node:node", "Call the contract about a node's membership."),
     "registrar": ("swarm_chain.cli.registrar:registrar", "Say who may invite and remove nodes."),
     "round": ("swarm_chain.cli.round:round_", "Call the contract about a round."),

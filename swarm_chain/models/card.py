@@ -10,13 +10,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from swarm_chain.core.cids import Cid
-from swarm_chain.core.documents import Excluded, Included, ResultDocument, ShippedSource, TaskDocument
+from swarm_chain.core.documents import FROZEN_WEIGHTS, Excluded, Included, ResultDocument, ShippedSource, TaskDocument
 from swarm_chain.core.weights import WeightsFile
 from swarm_chain.models.card_metrics import metrics_section, who
 from swarm_chain.models.line import Entry
 from swarm_chain.models.markdown import code, escaped, table
 from swarm_chain.models.reading import Agreed, SwarmReading
 from swarm_chain.models.times import utc
+from swarm_chain.models.weights import Fetched
 
 _INTENDED_USE = """\
 *To be written by whoever answers for this model: what it is meant for, by whom, for whom, and what it must not be used
@@ -36,7 +37,7 @@ def card_path(file: Path) -> Path:
 
 
 def model_card(
-    reading: SwarmReading, agreed: Agreed, line: Sequence[Entry], *, weights: Path, name: str, sha256: str
+    reading: SwarmReading, agreed: Agreed, line: Sequence[Entry], *, weights: Path, name: str, fetched: Fetched
 ) -> str:
     """The card of a result, as text. `line` are the results from it back to the first.
 
@@ -44,7 +45,7 @@ def model_card(
     """
     parts = [
         *_title(agreed),
-        *_details(reading, agreed, line, weights, sha256),
+        *_details(reading, agreed, line, weights, fetched),
         "",
         *_loading(name),
         "",
@@ -78,7 +79,9 @@ def _title(agreed: Agreed) -> Iterator[str]:
 # -------------------------------------------------------------------------------------------------------------- details
 
 
-def _details(reading: SwarmReading, agreed: Agreed, line: Sequence[Entry], weights: Path, sha256: str) -> Iterator[str]:
+def _details(
+    reading: SwarmReading, agreed: Agreed, line: Sequence[Entry], weights: Path, fetched: Fetched
+) -> Iterator[str]:
     chronicle, document, first = reading.chronicle, agreed.document, line[0]
     yield "## Model"
     yield ""
@@ -91,14 +94,16 @@ def _details(reading: SwarmReading, agreed: Agreed, line: Sequence[Entry], weigh
         *_agreement(agreed, first),
         ("result", f"{code('0x' + agreed.digest.hex())}, {code(agreed.cid)}"),
         ("weights", f"{code(document.weights)}, {document.bytes} bytes"),
-        ("sha2-256 of the file", code(sha256)),
+        *([("frozen tensors", code(fetched.frozen))] if fetched.frozen else []),
+        ("sha2-256 of the file", code(fetched.sha256)),
         ("tensors", _tensors(weights)),
     ]
     yield from table(("", ""), rows)
 
 
 def _loading(name: str) -> Iterator[str]:
-    yield "Canonical safetensors, the same bytes for everybody. With the package `safetensors`:"
+    yield "Canonical safetensors, the same bytes for everybody. Tensors that the task keeps private never leave their"
+    yield "nodes, and are not in it. With the package `safetensors`:"
     yield ""
     # Indented, because the name of a file could end a fence.
     yield "    from safetensors.torch import load_file"
@@ -131,9 +136,8 @@ def _tensors(weights: Path) -> str:
 def _training(task: TaskDocument) -> Iterator[str]:
     yield "## Training"
     yield ""
-    yield from table(
-        ("hyper-parameter", "value"), [(escaped(name), escaped(value)) for name, value in sorted(task.training.items())]
-    )
+    settings = {name: value for name, value in sorted(task.training.items()) if name != FROZEN_WEIGHTS}
+    yield from table(("hyper-parameter", "value"), [(escaped(key), escaped(settings[key])) for key in settings])
     yield ""
     rule = ", ".join(f"{escaped(name)} = {escaped(value)}" for name, value in sorted(task.merge.parameters.items()))
     yield f"Updates are merged by {escaped(task.merge.rule)}" + (f" ({rule})." if rule else ".")

@@ -14,7 +14,7 @@ from swarm_chain.errors import ConfigurationError, WouldOverwrite
 from swarm_chain.models.card import card_path, model_card
 from swarm_chain.models.line import Elsewhere, line_of
 from swarm_chain.models.reading import Agreed, SwarmReading
-from swarm_chain.models.weights import fetch_weights
+from swarm_chain.models.weights import Fetched, fetch_model
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,7 +24,7 @@ class Exported:
     agreed: Agreed
     file: Path
     card: Path
-    sha256: str
+    fetched: Fetched
 
 
 def export_model(
@@ -39,16 +39,16 @@ def export_model(
 
     Where `file` is there, so is its card: it comes last. Raises `WouldOverwrite` where one of them is there and shall
     not be replaced, `ConfigurationError` where they cannot be written, and what `agreed`, `line_of` and
-    `fetch_weights` do.
+    `fetch_model` do.
     """
     card = card_path(file)
     if not replace:
         _require_free(file, card)
     agreed = reading.agreed(number)
     with _temporary(file) as weights, _temporary(card) as text:
-        sha256 = fetch_weights(reading.store, agreed.document, agreed.task, weights)
+        fetched = fetch_model(reading.store, agreed.document, agreed.task, weights)
         line = list(line_of(reading, elsewhere, start=agreed.digest))
-        write_text(text, model_card(reading, agreed, line, weights=weights, name=file.name, sha256=sha256))
+        write_text(text, model_card(reading, agreed, line, weights=weights, name=file.name, fetched=fetched))
         _place(text, card, replace=replace)
         try:
             _place(weights, file, replace=replace)
@@ -56,7 +56,7 @@ def export_model(
             card.unlink(missing_ok=True)
             raise
         sync_folder(file.absolute().parent)
-    return Exported(agreed=agreed, file=file, card=card, sha256=sha256)
+    return Exported(agreed=agreed, file=file, card=card, fetched=fetched)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import hashlib
 import json
 import os
 import secrets
@@ -19,7 +20,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from swarm_chain.core.files import sync_folder
-from swarm_chain.core.unixfs import import_file
 from swarm_chain.errors import ConfigurationError
 from swarm_chain.models.reading import Agreed
 from swarm_chain.types import Address
@@ -142,8 +142,17 @@ def _name(agreed: Agreed) -> str:
 
 def _is_whole(version: Path, agreed: Agreed) -> bool:
     """Whether a model is there already, its weights unharmed."""
-    model = version / MODEL
-    return model.is_file() and (version / ABOUT).is_file() and import_file(model).cid == agreed.document.weights
+    said = read_json(version / ABOUT) or {}
+    is_ours = said.get("result") == {"digest": "0x" + agreed.digest.hex(), "cid": str(agreed.cid)}
+    return is_ours and said.get("file") == {"name": MODEL, "sha256": _sha256(version / MODEL)}
+
+
+def _sha256(path: Path) -> str | None:
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError:
+        return None
 
 
 def _remove(path: Path) -> None:

@@ -32,8 +32,8 @@ class Entry:
     """One result of the line, with what its document, its chain and later updates say of it.
 
     `swarm` is its chain's id and contract; None for a genesis that only a later swarm links to. `is_on_chain` says that
-    its chain was asked, and has it. `document` is None where no store has it, for the reason `problem`. `aborted` are
-    the rounds that started from it and ended without a result.
+    its chain was asked, and has it. `problem` says why there is no document, or what is doubtful about it. `aborted`
+    are the rounds that started from it and ended without a result.
     """
 
     digest: Digest
@@ -65,7 +65,8 @@ def line_of(
     """The results from the head, or from one of the swarm's results, back to where the first swarm started.
 
     Raises `ResultMismatch` where a document does not say what its chain or its place in the line says, and what chains
-    do. What stores lack is no error: entries say so, and where no chain tells how it goes on, the line ends there.
+    do. What stores lack, and what is doubtful about an earlier swarm, is no error: entries say so. Where no chain tells
+    how it goes on, the line ends there.
     """
     return _Walk(reading, elsewhere).entries(start or reading.chronicle.head)
 
@@ -78,6 +79,7 @@ class _Walk:
         self._store: UpdateStore = reading.store
         self._elsewhere = elsewhere
         self._swarms = 1
+        self._doubt: str | None = None
 
     def entries(self, start: Digest) -> Iterator[Entry]:
         digest: Digest | None = start
@@ -121,6 +123,7 @@ class _Walk:
             swarm=_swarm_of(document) or (_swarm_of(later) if later and later.round != GENESIS else None),
             is_on_chain=False,
             document=document,
+            problem=self._doubt,
             scores=self._scored_by(later),
         )
 
@@ -154,13 +157,10 @@ class _Walk:
             return None
         document = self._read(link).document
         swarm = _swarm_of(document)
-        self._reading = self._elsewhere(*swarm) if swarm else None
-        if self._reading and document and self._reading.chronicle.results.get(document.round) != link:
-            raise ResultMismatch(
-                f"the swarm starts from {document_cid(link)}, which calls itself the result of round {document.round} "
-                f"of 0x{document.contract.hex() if document.contract else ''}, and that swarm has another there; "
-                "run `swarm-chain audit`"
-            )
+        found = self._elsewhere(*swarm) if swarm else None
+        is_its = found is not None and document is not None and found.chronicle.results.get(document.round) == link
+        self._reading = found if is_its else None
+        self._doubt = None if found is None or is_its else "the contract that it names has no such result of that round"
         return link
 
     def _read(self, digest: Digest) -> Read[ResultDocument]:

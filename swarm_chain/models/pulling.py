@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from swarm_chain.core.unixfs import File
 from swarm_chain.models.card import card_path, model_card
 from swarm_chain.models.export import write_text
 from swarm_chain.models.folder import ABOUT, MODEL, ModelFolder
 from swarm_chain.models.line import Elsewhere, line_of
 from swarm_chain.models.reading import Agreed, SwarmReading
-from swarm_chain.models.weights import fetch_weights
+from swarm_chain.models.weights import Fetched, fetch_model
 from swarm_chain.ports import Chain, UpdateStore
 from swarm_chain.types import Digest
 
@@ -69,17 +68,16 @@ class Puller:
 def _fill(folder: Path, reading: SwarmReading, agreed: Agreed, elsewhere: Elsewhere) -> None:
     """Writes a model's weights, its card, and what programs want to know of it."""
     weights = folder / MODEL
-    sha256 = fetch_weights(reading.store, agreed.document, agreed.task, weights)
+    fetched = fetch_model(reading.store, agreed.document, agreed.task, weights)
     line = list(line_of(reading, elsewhere, start=agreed.digest))
-    card = model_card(reading, agreed, line, weights=weights, name=MODEL, sha256=sha256)
+    card = model_card(reading, agreed, line, weights=weights, name=MODEL, fetched=fetched)
     write_text(card_path(weights), card)
-    document = about(reading, agreed, sha256)
+    document = about(reading, agreed, fetched)
     write_text(folder / ABOUT, json.dumps(document, indent=2, sort_keys=True) + "\n")
 
 
-def about(reading: SwarmReading, agreed: Agreed, sha256: str) -> Mapping[str, Any]:
+def about(reading: SwarmReading, agreed: Agreed, fetched: Fetched) -> Mapping[str, Any]:
     """What a model is, for programs, as `schemas/model.schema.json` describes it."""
-    file = File(cid=agreed.document.weights, size=agreed.document.bytes)
     return {
         "chain_id": reading.chronicle.chain_id,
         "contract": "0x" + reading.chronicle.contract.hex(),
@@ -87,5 +85,7 @@ def about(reading: SwarmReading, agreed: Agreed, sha256: str) -> Mapping[str, An
         "finalized_at": reading.finalized_at(agreed.round),
         "result": {"digest": "0x" + agreed.digest.hex(), "cid": str(agreed.cid)},
         "task": {"name": agreed.task.name, "cid": str(agreed.task.cid())},
-        "weights": {"cid": str(file.cid), "bytes": file.size, "sha256": sha256},
+        "weights": str(agreed.document.weights),
+        "frozen_weights": fetched.frozen and str(fetched.frozen),
+        "file": {"name": MODEL, "sha256": fetched.sha256},
     }
