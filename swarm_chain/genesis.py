@@ -22,6 +22,7 @@ from swarm_chain.core.documents import (
 )
 from swarm_chain.core.fields import Scalar
 from swarm_chain.core.merge import Rule, rule_source
+from swarm_chain.core.publication import Publication
 from swarm_chain.core.unixfs import import_bytes
 from swarm_chain.core.weights import Specs, WeightsFile, check_finite, check_shapes, model_digest, specs_of, total_size
 from swarm_chain.errors import (
@@ -141,11 +142,9 @@ def task_document(task: Task, specs: Specs, merge: MergeSettings) -> TaskDocumen
 
 def put_genesis(made: Genesis, store: UpdateStore) -> None:
     """Puts weights, source and documents into a store, what is linked to before what links."""
-    for data in (made.weights, made.source, made.frozen):
-        if data is not None:
-            import_bytes(data, store.put)
-    for document in (made.task, made.result):
-        store.put(document.cid(), document.encode())
+    files = tuple(data for data in (made.source, made.frozen) if data is not None)
+    store.publish(Publication(document=made.task.encode(), files=files))
+    store.publish(Publication(document=made.result.encode(), files=(made.weights,)))
 
 
 # ---------------------------------------------------------------------------------------------------------------- again

@@ -30,6 +30,7 @@ from swarm_chain.types import (
 
 if TYPE_CHECKING:
     from swarm_chain.core.cids import Cid
+    from swarm_chain.core.publication import Publication
 
 MAX_BLOCK = 2 * 1024 * 1024
 """Bytes of the largest block a store passes on; ours have at most 1 MiB of data."""
@@ -110,6 +111,9 @@ class UpdateStore(Protocol):
 
     def put(self, cid: Cid, data: bytes) -> None:
         """Keeps a block, on disk when this returns. Raises `CidMismatch`, `StoreUnavailable`."""
+
+    def publish(self, publication: Publication) -> None:
+        """Keeps a document with its files, pinned, on disk when this returns. Raises `StoreUnavailable`."""
 
     def get(self, cid: Cid, *, max_bytes: int = MAX_BLOCK) -> bytes:
         """The block's bytes. Raises `BlockNotFound`, `CorruptedBlock`, `TooLarge`, `StoreUnavailable`."""

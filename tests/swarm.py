@@ -30,6 +30,7 @@ from swarm_chain.core.documents import (
     genesis,
     read,
 )
+from swarm_chain.core.publication import Publication
 from swarm_chain.core.spool import Spool
 from swarm_chain.errors import BlockNotFound, DataError
 from swarm_chain.ports import MAX_BLOCK, Chain, Progress, UpdateStore
@@ -135,6 +136,10 @@ class PartialStore:
     def put(self, cid: Cid, data: bytes) -> None:
         self.written.append(cid)
         self._store.put(cid, data)
+
+    def publish(self, publication: Publication) -> None:
+        for cid, data in publication.blocks():
+            self.put(cid, data)
 
     def get(self, cid: Cid, *, max_bytes: int = MAX_BLOCK) -> bytes:
         if cid in self.hidden:
@@ -282,6 +287,7 @@ def wire(
     journal: Journal,
     policy: Policy,
     activities: list[Activity],
+    clock: Callable[[], float] | None = None,
 ) -> Agent:
     spool = Spool(folder / "spool", store.get)
     heads = Heads(task=task, store=store, spool=spool, journal=journal)
@@ -298,5 +304,5 @@ def wire(
         policy=policy,
         on_activity=activities.append,
         sleep=lambda _: None,
-        clock=lambda: float(chain.look().now),
+        clock=clock or (lambda: float(chain.look().now)),
     )

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 
 from swarm_chain.core.cids import Cid, verify
+from swarm_chain.core.publication import Publication
 from swarm_chain.errors import BlockNotFound, ConfigurationError, CorruptedBlock, StoreError, StoreUnavailable
 from swarm_chain.ports import MAX_BLOCK, UpdateStore
 
@@ -39,11 +40,20 @@ class CompositeStore:
     def put(self, cid: Cid, data: bytes) -> None:
         """Keeps a block in every writable store. Raises `CidMismatch`, and `StoreUnavailable` if one failed."""
         verify(cid, data)
+        for store in self._writable():
+            store.put(cid, data)
+
+    def publish(self, publication: Publication) -> None:
+        """Keeps a document with its files in every writable store. Raises `StoreUnavailable` if one failed."""
+        for store in self._writable():
+            store.publish(publication)
+
+    def _writable(self) -> list[UpdateStore]:
+        """The stores to write to. Raises `StoreUnavailable` where there is none."""
         writable = [store for store in self.stores if store.is_writable]
         if not writable:
             raise StoreUnavailable(f"{self.name} can only be read; add a store to write to, as --store local:PATH")
-        for store in writable:
-            store.put(cid, data)
+        return writable
 
     def get(self, cid: Cid, *, max_bytes: int = MAX_BLOCK) -> bytes:
         """The block from the first store that gives it; kept in the writable ones too where that one is not.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from swarm_chain.adapters.meter import Meter
 from swarm_chain.core.cids import Cid
+from swarm_chain.core.publication import Publication
 from swarm_chain.core.traffic import Traffic
 from swarm_chain.ports import MAX_BLOCK, UpdateStore
 
@@ -28,6 +29,11 @@ class CountingStore:
         """Hands a block to the store; one that it refuses is not counted."""
         self._store.put(cid, data)
         self._meter.count(Traffic(store_written=len(data)))
+
+    def publish(self, publication: Publication) -> None:
+        """Hands a document with its files to the store."""
+        self._store.publish(publication)
+        self._meter.count(Traffic(store_written=publication.size))
 
     def get(self, cid: Cid, *, max_bytes: int = MAX_BLOCK) -> bytes:
         """The block from the store."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from tempfile import mkstemp
 
 from swarm_chain.core.cids import Cid, parse_cid, verify
+from swarm_chain.core.publication import Publication
 from swarm_chain.errors import BlockNotFound, CorruptedBlock, InvalidCid, StoreUnavailable, TooLarge
 from swarm_chain.ports import MAX_BLOCK
 
@@ -57,6 +58,14 @@ class LocalStore:
         Raises `CidMismatch`, `StoreUnavailable`.
         """
         verify(cid, data)
+        self._keep(cid, data)
+
+    def publish(self, publication: Publication) -> None:
+        """Keeps a document with its files. Nothing here is ever removed, so all of it is pinned."""
+        for cid, data in publication.blocks():
+            self._keep(cid, data)
+
+    def _keep(self, cid: Cid, data: bytes) -> None:
         if not self._writable:
             raise StoreUnavailable(f"the store at {self._root} was opened for reading; open it for writing")
         path = self.path(cid)

@@ -15,6 +15,7 @@ from swarm_chain.adapters.coordinator_model import CoordinatorModel, Transaction
 from swarm_chain.core.cids import Cid, verify
 from swarm_chain.core.commitments import keccak256
 from swarm_chain.core.gas import GAS_CAPS
+from swarm_chain.core.publication import Publication
 from swarm_chain.errors import AccountError, BlockNotFound, Reverted, TooLarge
 from swarm_chain.ports import MAX_BLOCK, OnSigned
 from swarm_chain.types import (
@@ -285,6 +286,11 @@ class MemoryStore:
         verify(cid, data)
         with self._lock:
             self._blocks[cid] = bytes(data)
+
+    def publish(self, publication: Publication) -> None:
+        """Keeps a document with its files."""
+        for cid, data in publication.blocks():
+            self.put(cid, data)
 
     def get(self, cid: Cid, *, max_bytes: int = MAX_BLOCK) -> bytes:
         """The block's bytes. Raises `BlockNotFound`, `TooLarge`."""

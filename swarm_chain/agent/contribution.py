@@ -10,6 +10,7 @@ from swarm_chain.core import weights
 from swarm_chain.core.cids import Codec, cid_of, document_cid
 from swarm_chain.core.commitments import commitment_to
 from swarm_chain.core.documents import TaskDocument, UpdateDocument
+from swarm_chain.core.publication import Publication
 from swarm_chain.core.rounds import StagedUpdate
 from swarm_chain.core.spool import Spool
 from swarm_chain.core.unixfs import import_file
@@ -118,8 +119,7 @@ class Contribution:
                 f"the weights staged for round {round_number} are gone or changed ({path}); sitting the round out. "
                 "Look at this machine's disk"
             )
-        import_file(path, self._store.put)
-        self._store.put(document_cid(update.staged.digest), update.document)
+        self._store.publish(Publication(document=update.document, files=(path,)))
         self._journal.record_published(round_number)
 
     def _document(self, training: Training, round_number: RoundNumber) -> UpdateDocument:

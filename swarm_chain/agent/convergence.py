@@ -12,9 +12,10 @@ from swarm_chain.core import documents
 from swarm_chain.core.cids import Cid, document_cid
 from swarm_chain.core.documents import Reason, ResultDocument, TaskDocument
 from swarm_chain.core.judge import Base, BuiltResult, Reveal, RoundFacts, build_result, judge_updates
+from swarm_chain.core.publication import Publication
 from swarm_chain.core.rounds import FIRST_WORD, LAST_WORD, Candidate, choose_result
 from swarm_chain.core.spool import Spool
-from swarm_chain.core.unixfs import File, import_file
+from swarm_chain.core.unixfs import File
 from swarm_chain.errors import Malformed, StoreError
 from swarm_chain.ports import Chain, UpdateStore
 from swarm_chain.types import (
@@ -196,8 +197,7 @@ class Convergence:
 
     def _publish(self, built: _Built) -> None:
         """Serves a result; what it was made from is served since it was fetched."""
-        import_file(self._spool.path(built.weights), self._store.put)
-        self._store.put(document_cid(built.digest), built.document)
+        self._store.publish(Publication(document=built.document, files=(self._spool.path(built.weights),)))
 
 
 def _is_whole(events: Sequence[Event], view: ChainView) -> bool:

@@ -132,6 +132,19 @@ def import_bytes(data: bytes | bytearray | memoryview, put: Put | None = None) -
     return builder.close()
 
 
+def blocks_of(file: Path | bytes) -> Iterator[tuple[Cid, bytes]]:
+    """The blocks of a file at a path, or of bytes in memory, the root last; one chunk of it is in memory at a time."""
+    made: list[tuple[Cid, bytes]] = []
+    builder = FileBuilder(lambda cid, data: made.append((cid, data)))
+    with BytesIO(file) if isinstance(file, bytes) else file.open("rb", buffering=0) as stream:
+        while chunk := stream.read(CHUNK):
+            builder.write(chunk)
+            yield from made
+            made.clear()
+    builder.close()
+    yield from made
+
+
 # -------------------------------------------------------------------------------------------------------------- reading
 
 
