@@ -138,7 +138,7 @@ def _shower(folder: Path, config: NodeConfig, meter: Meter) -> OnActivity:
 
 def describe(activity: Activity) -> str:
     """An activity in one line, the same while a training goes on: `round 3: committing`."""
-    from swarm_chain.cli.status import describe_metrics
+    from swarm_chain.cli.metrics import describe_metrics
 
     line = f"round {activity.round}: {activity.does}"
     if activity.does == "training" and activity.progress == 1.0 and activity.local_metrics:

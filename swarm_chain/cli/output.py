@@ -83,6 +83,17 @@ def span(seconds: float) -> str:
     return text.removeprefix("0:").removeprefix("0") if seconds < 3600 else text
 
 
+def size(count: int) -> str:
+    """A number of bytes as people say it.
+
+    >>> size(2_400_000)
+    '2.4 MB'
+    """
+    from rich.filesize import decimal
+
+    return decimal(count)
+
+
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
     """Writes a document for programs; to stdout for `-`. Raises `ConfigurationError` if it cannot."""
     text = json.dumps(document, indent=2, sort_keys=True) + "\n"

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from swarm_chain.cli.metrics import describe_metrics as describe_metrics
 from swarm_chain.cli.options import Place, json_option, place_options, read_store_option
-from swarm_chain.cli.output import checksum, printable, show, span, table, terminal_width, write_json
-from swarm_chain.core.metrics import interval, whole_metrics
-from swarm_chain.types import Metrics, NodeStatus, Phase
+from swarm_chain.cli.output import checksum, printable, show, size, span, table, terminal_width, write_json
+from swarm_chain.types import NodeStatus, Phase
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 REFRESH = 1.0
 """Seconds between two looks of `--watch`."""
-COMPARED = "accuracy"
-"""The metric by which nodes are compared, where the task has it."""
 WIDE = 140
 """Columns of a terminal that has room for whole addresses."""
 
@@ -49,7 +47,8 @@ def status(
     """Show what a swarm does, and what it waits for.
 
     The contract may be left out where the chain has one deployment. Metrics come from the nodes' own updates, on their
-    own held-out data. Of nodes on this machine it also shows what their agents do right now.
+    own held-out data, and say at which node the agreed model does worst. Of nodes on this machine it also shows what
+    their agents do right now, and how many bytes they sent and received.
     """
     from swarm_chain.cli.connect import open_reading
 
@@ -63,7 +62,7 @@ def status(
     if json_file:
         from swarm_chain.status.swarm import document_of
 
-        write_json(json_file, document_of(found))
+        write_json(json_file, document_of(found, reading.activities()))
     if str(json_file) != "-":
         show(render(found, reading.activities(), width=terminal_width()))
 
@@ -82,13 +81,26 @@ def _watch(reading: Reading) -> None:
 
 
 def render(found: SwarmStatus, activities: Mapping[bytes, NodeStatusFile], *, width: int) -> RenderableType:
-    """The status for people: the swarm, its round, a line a node, and what helps where it is stuck."""
+    """The status for people: the swarm, its round, a line a node, head by site, and what helps where it is stuck."""
     from rich.console import Group
     from rich.text import Text
 
-    lines = [*_swarm_lines(found), *_round_lines(found), *_site_lines(found)]
+    from swarm_chain.cli.sites import agent_lines, site_lines, site_table
+
+    sites = found.sites(activities)
+    lines = [
+        *_swarm_lines(found),
+        *_round_lines(found),
+        *site_lines(found, sites),
+        *agent_lines(found, sites, activities),
+    ]
+    tables = [node_table(found, activities, width=width)]
+    if sites is not None and len(sites.model.metrics) > 1:
+        tables.append(site_table(found, sites, is_wide=width >= WIDE))
+    if activities:
+        tables.append(traffic_table(found, activities))
     advice = [Text(f"! {line}") for line in found.advice]
-    return Group(Text("\n".join(lines)), node_table(found, activities, width=width), *advice)
+    return Group(Text("\n".join(lines)), *tables, *advice)
 
 
 def _swarm_lines(found: SwarmStatus) -> Iterable[str]:
@@ -120,24 +132,6 @@ def _round_lines(found: SwarmStatus) -> Iterable[str]:
     if found.waiting and found.waiting.nodes:
         names = ", ".join(printable(found.label_of(node)) for node in found.waiting.nodes)
         yield f"waits for {names} to {found.waiting.act}"
-
-
-def _site_lines(found: SwarmStatus) -> Iterable[str]:
-    """How the model that the newest updates started from does at the nodes: where worst, and how far from the best."""
-    updates = [(node.last_update, node) for node in found.nodes if node.last_update]
-    newest = max((update.round for update, _ in updates), default=None)
-    known = [
-        (update.base_metrics[COMPARED], found.label_of(node.address))
-        for update, node in updates
-        if update.round == newest and COMPARED in update.base_metrics
-    ]
-    if len(known) < 2:
-        return
-    (worst, at), (best, there) = min(known), max(known)
-    yield (
-        f"sites     the base of round {newest} has the worst {COMPARED} at {printable(at)}, {worst:.4g}; "
-        f"at {printable(there)}, the best, it is {best:.4g}"
-    )
 
 
 def _counts(found: SwarmStatus) -> str:
@@ -173,6 +167,18 @@ def _node_row(node: NodeState, activity: NodeStatusFile | None) -> Sequence[str]
     )
 
 
+def traffic_table(found: SwarmStatus, agents: Mapping[bytes, NodeStatusFile]) -> RenderableType:
+    """What agents here sent and received since they first ran, beside the size of their data."""
+    columns = ("agent here", "up: RPC", "up: stores", "down: RPC", "down: stores", "its data")
+    return table(*columns, rows=[(found.label_of(agent.account), *_bytes(agent)) for agent in agents.values()])
+
+
+def _bytes(agent: NodeStatusFile) -> Sequence[str]:
+    traffic = agent.traffic
+    counts = (traffic.rpc_sent, traffic.store_written, traffic.rpc_received, traffic.store_read)
+    return (*map(size, counts), "unknown" if agent.data_bytes is None else size(agent.data_bytes))
+
+
 def _standing(node: NodeState) -> str:
     if node.info.status == NodeStatus.SUSPENDED_BY_REGISTRAR:
         return "suspended by a registrar"
@@ -188,16 +194,3 @@ def describe_activity(file: NodeStatusFile) -> str:
     progress = f" {activity.progress:.0%}" if activity.does == "training" and activity.progress is not None else ""
     note = f" ({printable(activity.note)})" if activity.note else ""
     return f"{activity.does}{progress}{note}"
-
-
-def describe_metrics(metrics: Metrics, problem: str | None = None) -> str:
-    """Metrics of all examples in one line: `accuracy 0.953 [0.91 to 0.98], loss 0.181`; those of groups left out."""
-    if not metrics:
-        return printable(problem or "no metrics")
-    return ", ".join(f"{printable(name)} {_value(name, metrics)}" for name in whole_metrics(metrics))
-
-
-def _value(name: str, metrics: Metrics) -> str:
-    """A metric with its interval, where it has one."""
-    ends = interval(name, metrics)
-    return f"{metrics[name]:.4g}" + (f" [{ends[0]:.2f} to {ends[1]:.2f}]" if ends else "")

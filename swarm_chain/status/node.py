@@ -9,7 +9,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -55,6 +55,16 @@ class NodeStatusFile:
         except PermissionError:
             pass
         return True
+
+    def document(self) -> Mapping[str, Any]:
+        """What it says of the agent, for programs."""
+        return {
+            **self.activity.document(),
+            "running": self.is_running,
+            "written_at": self.written_at,
+            "traffic": self.traffic.document(),
+            "data_bytes": self.data_bytes,
+        }
 
 
 class StatusFile:

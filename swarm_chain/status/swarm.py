@@ -6,12 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from swarm_chain.chronicle import Chronicle, Library, tell
 from swarm_chain.core import documents
 from swarm_chain.core.cids import document_cid
-from swarm_chain.core.documents import ResultDocument, UpdateDocument
+from swarm_chain.core.documents import ResultDocument
 from swarm_chain.core.quorum import fault_tolerance
 from swarm_chain.errors import Malformed, StoreError
 from swarm_chain.ports import Chain, UpdateStore
+from swarm_chain.status import sites
+from swarm_chain.status.node import NodeStatusFile
 from swarm_chain.types import (
     AbortReason,
     Address,
@@ -22,7 +25,6 @@ from swarm_chain.types import (
     Metrics,
     NodeAnnounced,
     NodeInfo,
-    NodeRegistered,
     NodeStatus,
     Phase,
     ResultAttested,
@@ -81,7 +83,10 @@ class Waiting:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SwarmStatus:
-    """A swarm at one block. `head_round` is None where no store has the head's document."""
+    """A swarm at one block. `head_round` is None where no store has the head's document.
+
+    `measured` are the newest results with what nodes' updates say of them, the head first.
+    """
 
     chain_id: int
     coordinator: Address
@@ -90,6 +95,7 @@ class SwarmStatus:
     nodes: tuple[NodeState, ...]
     waiting: Waiting | None
     advice: tuple[str, ...]
+    measured: tuple[sites.Scored, ...] = ()
 
     @property
     def seconds_left(self) -> int | None:
@@ -100,6 +106,14 @@ class SwarmStatus:
     def label_of(self, address: Address) -> str:
         """What people call a node: its label, or its address where it has none."""
         return next((node.label for node in self.nodes if node.address == address and node.label), _hex(address))
+
+    def sites(self, agents: Mapping[bytes, NodeStatusFile]) -> sites.Sites | None:
+        """How the model that the swarm agreed on last, or the one before it, does at every node.
+
+        `agents` are those on this machine, by account. None where nobody has scored any.
+        """
+        addresses = [node.address for node in self.nodes]
+        return sites.compare_sites(self.measured, self.view.swarm.head, addresses, agents)
 
 
 class EventHistory:
@@ -131,7 +145,9 @@ def read_status(chain: Chain, store: UpdateStore | None = None, history: EventHi
     """
     view = chain.look()
     events = (history or EventHistory(chain)).up_to(view.block_number)
-    nodes = tuple(_nodes(chain, store, view, events))
+    chronicle = tell(chain_id=chain.chain_id, contract=chain.coordinator, swarm=view.swarm, events=events)
+    library = Library(chronicle, store)
+    nodes = tuple(_nodes(chain, chronicle, library, events, view))
     return SwarmStatus(
         chain_id=chain.chain_id,
         coordinator=chain.coordinator,
@@ -140,18 +156,19 @@ def read_status(chain: Chain, store: UpdateStore | None = None, history: EventHi
         nodes=nodes,
         waiting=_waiting(view, nodes),
         advice=tuple(_advice(view, nodes, events)),
+        measured=sites.measure(chronicle, library),
     )
 
 
 # ---------------------------------------------------------------------------------------------------------------- nodes
 
 
-def _nodes(chain: Chain, store: UpdateStore | None, view: ChainView, events: Sequence[Event]) -> Iterable[NodeState]:
-    labels = {event.node: event.label for event in events if isinstance(event, NodeRegistered)}
+def _nodes(
+    chain: Chain, chronicle: Chronicle, library: Library, events: Sequence[Event], view: ChainView
+) -> Iterable[NodeState]:
     stores = {event.node: event.stores for event in events if isinstance(event, NodeAnnounced)}
-    reveals = {event.node: event for event in events if isinstance(event, UpdateRevealed)}
-    for address, label in labels.items():
-        info = chain.node_info(address)
+    infos = chain.node_infos(list(chronicle.labels))
+    for (address, label), info in zip(chronicle.labels.items(), infos, strict=True):
         if info.status == NodeStatus.REMOVED and not info.is_expected_in(view.round.round):
             continue
         yield NodeState(
@@ -161,7 +178,7 @@ def _nodes(chain: Chain, store: UpdateStore | None, view: ChainView, events: Seq
             is_expected=view.round.round > 0 and info.is_expected_in(view.round.round),
             has_done=tuple(_has_done(info, view)),
             stores=tuple(stores.get(address, b"").decode("utf-8", "replace").split()),
-            last_update=_last_update(store, reveals.get(address)),
+            last_update=_last_update(chronicle, library, address),
         )
 
 
@@ -177,27 +194,20 @@ def _has_done(info: NodeInfo, view: ChainView) -> Iterable[str]:
         yield "attested"
 
 
-def _last_update(store: UpdateStore | None, reveal: UpdateRevealed | None) -> LastUpdate | None:
-    if reveal is None:
+def _last_update(chronicle: Chronicle, library: Library, node: Address) -> LastUpdate | None:
+    round_ = next((one for one in reversed(chronicle.rounds) if node in one.reveals), None)
+    if round_ is None:
         return None
-    document, problem = _update_document(store, reveal)
+    reveal, found = round_.reveals[node], library.update(round_, node)
+    document = found.document
     return LastUpdate(
         round=reveal.round,
         digest=reveal.digest,
         samples=reveal.samples,
         base_metrics=document.base_metrics if document else {},
         local_metrics=document.local_metrics if document else {},
-        problem=problem,
+        problem=found.problem,
     )
-
-
-def _update_document(store: UpdateStore | None, reveal: UpdateRevealed) -> tuple[UpdateDocument | None, str | None]:
-    if store is None:
-        return None, "no store was given"
-    try:
-        return documents.read(store.get, reveal.digest, UpdateDocument), None
-    except (StoreError, Malformed) as error:
-        return None, str(error)
 
 
 def _head_round(store: UpdateStore | None, events: Sequence[Event], head: Digest) -> RoundNumber | None:
@@ -330,9 +340,9 @@ def _hex(data: bytes) -> str:
 # ----------------------------------------------------------------------------------------------------------------- JSON
 
 
-def document_of(status: SwarmStatus) -> Mapping[str, Any]:
-    """The status for programs, as `schemas/status.schema.json` describes it."""
-    swarm = status.view.swarm
+def document_of(status: SwarmStatus, agents: Mapping[bytes, NodeStatusFile] | None = None) -> Mapping[str, Any]:
+    """The status for programs, as `schemas/status.schema.json` describes it. `agents` are those on this machine."""
+    swarm, agents = status.view.swarm, agents or {}
     return {
         "chain_id": status.chain_id,
         "contract": _hex(status.coordinator),
@@ -350,7 +360,8 @@ def document_of(status: SwarmStatus) -> Mapping[str, Any]:
         "active_nodes": swarm.active_nodes,
         "required_updates": swarm.required_updates,
         "round": _round(status),
-        "nodes": [_node(node) for node in status.nodes],
+        "nodes": [_node(node, agents.get(node.address)) for node in status.nodes],
+        "sites": sites.document_of(status.sites(agents)),
         "advice": list(status.advice),
     }
 
@@ -391,7 +402,7 @@ def _round(status: SwarmStatus) -> Mapping[str, Any]:
     }
 
 
-def _node(node: NodeState) -> Mapping[str, Any]:
+def _node(node: NodeState, agent: NodeStatusFile | None) -> Mapping[str, Any]:
     update = node.last_update
     return {
         "address": _hex(node.address),
@@ -410,4 +421,5 @@ def _node(node: NodeState) -> Mapping[str, Any]:
             "local_metrics": dict(update.local_metrics),
             "problem": update.problem,
         },
+        "agent": agent and agent.document(),
     }

@@ -16,7 +16,8 @@ from swarm_chain.adapters.memory import MemoryChain
 from swarm_chain.adapters.meter import Meter
 from swarm_chain.agent.activity import Activity, Health
 from swarm_chain.cli.agent import describe
-from swarm_chain.cli.status import describe_activity, describe_metrics, render
+from swarm_chain.cli.metrics import describe_metrics
+from swarm_chain.cli.status import describe_activity, render
 from swarm_chain.core.traffic import Traffic
 from swarm_chain.status.data_size import data_size
 from swarm_chain.status.node import (
@@ -28,8 +29,8 @@ from swarm_chain.status.node import (
     traffic_so_far,
     write_node_status,
 )
-from swarm_chain.status.swarm import LastUpdate, SwarmStatus, read_status
-from swarm_chain.types import AddNode, Address, Digest, OpenRound, RoundNumber, Suspend
+from swarm_chain.status.swarm import SwarmStatus, read_status
+from swarm_chain.types import AddNode, Address, Digest, OpenRound, Suspend
 from tests.unit.test_status import ADMIN, A, B, close, commit, open_round, swarm
 
 CONTRACT = Address(b"\xc0" * 20)
@@ -141,39 +142,6 @@ def test_render__narrow_terminal__has_names_in_one_line_each() -> None:
 
 def test_render__agent_here__shows_what_it_does() -> None:
     assert "training 45%" in shown(swarm(A), {A: file_of(A, TRAINING)})
-
-
-def test_render__updates_of_several_nodes__names_where_the_model_does_worst_and_best() -> None:
-    found = read_status(swarm(A, B))
-    worse, better = (
-        replace(node, last_update=update_of(2, {"accuracy": share}))
-        for node, share in zip(found.nodes, (0.70654321, 0.9), strict=True)
-    )
-    assert (
-        "sites     the base of round 2 has the worst accuracy at node-1, 0.7065; at node-2, the best, it is 0.9"
-    ) in text_of(replace(found, nodes=(worse, better)))
-
-
-@pytest.mark.parametrize(("round_number", "metrics"), [(1, {"accuracy": 0.9}), (2, {"loss": 0.9}), (2, {})])
-def test_render__other_node_has_nothing_to_compare__names_none(round_number: int, metrics: dict[str, float]) -> None:
-    found = read_status(swarm(A, B))
-    first, second = found.nodes
-    nodes = (
-        replace(first, last_update=update_of(2, {"accuracy": 0.7})),
-        replace(second, last_update=update_of(round_number, metrics)),
-    )
-    assert "sites" not in text_of(replace(found, nodes=nodes))
-
-
-def update_of(round_number: int, metrics: dict[str, float]) -> LastUpdate:
-    return LastUpdate(
-        round=RoundNumber(round_number),
-        digest=Digest(b"d" * 32),
-        samples=60,
-        base_metrics=metrics,
-        local_metrics={},
-        problem=None,
-    )
 
 
 # ----------------------------------------------------------------------------------------------------------- activities
