@@ -131,7 +131,8 @@ class Session:
         return self._agent.head(self._adopted())
 
     def memory(self) -> Parameters:
-        """What this node keeps from round to round."""
+        """What this node keeps from round to round. Raises `MemoryLost`."""
+        self._require_open()
         return self._agent.memory()
 
     def abandon(self) -> None:
