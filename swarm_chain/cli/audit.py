@@ -192,9 +192,7 @@ def _print_swarm(report: AuditReport) -> None:
 
 
 def _print_ancestor(ancestor: AncestorReport) -> None:
-    result = ancestor.result
-    which = "" if result is None else ", a genesis" if result.round == 0 else f", the result of round {result.round} of"
-    click.echo(f"\ncomes from {ancestor.link}{which}")
+    click.echo(f"\ncomes from {ancestor.link}{_which(ancestor)}")
     if ancestor.audit is not None:
         _print_swarm(ancestor.audit)
     for finding in ancestor.findings:
@@ -204,6 +202,15 @@ def _print_ancestor(ancestor: AncestorReport) -> None:
     said = "" if ancestor.audit is None else _conclusion(ancestor.audit, ancestor.verdict)
     click.secho(said or ancestor.verdict, fg=_COLOURS[ancestor.verdict])
     click.echo()
+
+
+def _which(ancestor: AncestorReport) -> str:
+    result = ancestor.result
+    if result is None:
+        return ""
+    if result.contract is None:
+        return ", a genesis"
+    return f", the result of round {result.round} of {checksum(result.contract)} on chain {result.chain}"
 
 
 def _scope_lines(report: AuditReport) -> Iterator[str]:

@@ -135,7 +135,7 @@ def demo(
 
 def _task(name: str, seed: int, given: Sequence[tuple[str, str]]) -> Task:
     """The task, seeded, with the hyper-parameters that were given. Raises `TaskError`, `ConfigurationError`."""
-    from swarm_chain.cli.deploy import parse_setting
+    from swarm_chain.cli.plans import parse_setting
     from swarm_chain.tasks import load_task
 
     known = load_task(name).hyperparameters.document()

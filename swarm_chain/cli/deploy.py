@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from swarm_chain.cli.options import Place, Sender, place_options, sender_options, store_option
 from swarm_chain.cli.output import checksum, next_steps, say, show, table
 from swarm_chain.cli.params import ADDRESS, DURATION, SETTING
+from swarm_chain.cli.plans import Wanted, first_plan, successor_plan
+from swarm_chain.cli.successors import ORIGIN, open_earlier
 from swarm_chain.types import Address, Digest
 
 if TYPE_CHECKING:
+    from swarm_chain.accounts import Signer
     from swarm_chain.cli.connect import Target
-    from swarm_chain.core.documents import MergeSettings
+    from swarm_chain.cli.plans import Plan
     from swarm_chain.deployment import DeploymentReport
-    from swarm_chain.genesis import Genesis
-    from swarm_chain.tasks.base import Task
+    from swarm_chain.ports import Chain
     from swarm_chain.types import SwarmConfig
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -54,7 +57,11 @@ def _window(name: str, default: str, meaning: str) -> Callable[[F], F]:
     show_default=True,
     help="Most that one update counts for, in ten-thousandths of a merge.",
 )
-@click.option("--direct", is_flag=True, help="Submit updates in one step: for those who trust each other not to copy.")
+@click.option(
+    "--direct/--sealed",
+    default=False,
+    help="Submit updates in one step, for those who trust each other not to copy; or in two, as without.",
+)
 @click.option("--seed", metavar="N", type=click.IntRange(min=0), help="Fixes initial parameters and training order.")
 @click.option(
     "--set", "settings", type=SETTING, multiple=True, help="A hyper-parameter, e.g. epochs=5; again for more."
@@ -66,7 +73,31 @@ def _window(name: str, default: str, meaning: str) -> Callable[[F], F]:
     help="Start from the weights in this safetensors file, such as a pretrained model's, instead of the task's seed.",
 )
 @click.option(
-    "--name", metavar="NAME", default="default", show_default=True, help="What the deployments file calls it."
+    "--from",
+    "origin",
+    type=ORIGIN,
+    help="Start from an earlier swarm's head, or from its result of a round: with its task and settings unless others "
+    "are given. Its nodes are invited.",
+)
+@click.option(
+    "--from-rpc",
+    metavar="URL",
+    multiple=True,
+    help="With --from: RPC endpoint of the chain of the earlier swarm, where that is another one; again for more.",
+)
+@click.option(
+    "--invitations",
+    "folder",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="With --from: where to write an invitation for each node of the earlier swarm. Without it, invitations/NAME.",
+)
+@click.option(
+    "--name",
+    metavar="NAME",
+    default="default",
+    show_default=True,
+    help="What the deployments file calls it; with --from the earlier name and a number, default-2.",
 )
 @click.option("--admin", type=ADDRESS, help="Who names registrars, and the first of them; without it the deployer.")
 @click.option("--registrar", "registrars", type=ADDRESS, multiple=True, help="Who may also invite; again for more.")
@@ -95,7 +126,9 @@ def _window(name: str, default: str, meaning: str) -> Callable[[F], F]:
     help="Finalised rounds without a reveal after which a node is absent.",
 )
 @click.option(
-    "--open-registration", is_flag=True, help="Anyone may join: whoever makes the most accounts is the quorum."
+    "--open-registration/--by-invitation",
+    default=False,
+    help="Anyone may join: whoever makes the most accounts is the quorum. Or only who was invited, as without.",
 )
 @click.option(
     "--nodes", metavar="N", type=click.IntRange(min=1), help="Show what N nodes tolerate, besides other sizes."
@@ -104,65 +137,76 @@ def _window(name: str, default: str, meaning: str) -> Callable[[F], F]:
 @store_option
 @place_options
 @sender_options
+@click.pass_context
 def deploy(
-    task_name: str,
-    rule: str,
-    max_samples: int | None,
-    max_share_bps: int,
-    direct: bool,
-    seed: int | None,
-    settings: tuple[tuple[str, str], ...],
-    init: Path | None,
+    ctx: click.Context,
+    /,
+    origin: tuple[str, int | None] | None,
+    from_rpc: tuple[str, ...],
+    folder: Path | None,
     name: str,
-    admin: Address | None,
     registrars: tuple[Address, ...],
     nodes: int | None,
     dry_run: bool,
     stores: tuple[str, ...],
     place: Place,
     sender: Sender,
-    **limits: Any,
+    **choices: Any,
 ) -> None:
     """Put a new swarm on a chain.
 
     Writes the task and the model to start from into the stores, deploys the contract, and writes down where it lies in
     deployments.json. Run again it does nothing; broken off it goes on where it was.
+
+    A task and a merge rule are fixed for a swarm's life. With --from, a new swarm goes on with an earlier one's model:
+    to change these, or to go back to an older model (--from default@2).
     """
+    from swarm_chain.adapters.stores import open_stores
     from swarm_chain.cli.connect import confirmations_of, open_signer, reach, store_specs
     from swarm_chain.deployment import deploy as run_migrations
-    from swarm_chain.deployment import swarm_config
     from swarm_chain.deployment.deployer import Deployer
     from swarm_chain.deployment.deployments import Deployments
-    from swarm_chain.genesis import make_genesis, start_from_file
 
     _check_size(nodes)
-    task, merge = _task(task_name, seed, settings), _merge(rule, max_samples, max_share_bps)
+    _check_options(ctx, origin)
+    wanted = Wanted.of(ctx, **choices)
     target, specs = reach(place), store_specs(stores)
     signer = open_signer(sender, target.chain_id)
-    made = make_genesis(task, merge, start=start_from_file(task, init) if init else None)
-    config = swarm_config(
-        task_digest=made.task.digest(),
-        genesis_digest=made.result.digest(),
-        admin=admin or signer.address,
-        is_sealed=not direct,
-        **limits,
-    )
+    if origin is None:
+        plan = first_plan(wanted, signer.address)
+    else:
+        earlier = open_earlier(origin, place, from_rpc, open_stores(specs, writable=not dry_run))
+        plan = successor_plan(wanted, *earlier)
     if not dry_run:
-        _store(made, specs)
+        _store(plan, specs)
     report = run_migrations(
-        config,
+        plan.config,
         deployer=Deployer.of(target.rpc_urls, signer, chain_id=target.chain_id),
         deployments=Deployments(),
-        name=name,
+        name=name if "name" in wanted.given else plan.free_name(target.chain_id, name),
         registrars=registrars,
         dry_run=dry_run,
         confirmations=confirmations_of(sender, target),
         on_progress=say,
     )
-    _report(report, made, specs)
-    _tolerances(config, nodes)
-    if not dry_run:
+    _report(report, plan, specs)
+    _tolerances(plan.config, nodes)
+    if dry_run:
+        return
+    if plan.earlier is None:
         _next(report, target, stores)
+    else:
+        _offer(plan.earlier[0], report, target, signer, specs, folder)
+        _next_of_successor(report, target, stores)
+
+
+def _check_options(ctx: click.Context, origin: object) -> None:
+    """Refuses options that say nothing without --from, or something else than it."""
+    given = {name for name in ctx.params if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT}
+    if origin is None and given & {"from_rpc", "folder"}:
+        raise click.UsageError("--from-rpc and --invitations go with --from.")
+    if origin is not None and "init" in given:
+        raise click.UsageError("give --from or --init, not both: a swarm starts from one model.")
 
 
 def _check_size(nodes: int | None) -> None:
@@ -177,62 +221,19 @@ def _check_size(nodes: int | None) -> None:
         )
 
 
-# ----------------------------------------------------------------------------------------------------------------- task
-
-
-def _task(name: str, seed: int | None, settings: Sequence[tuple[str, str]]) -> Task:
-    """The task with the hyper-parameters that were given. Raises `TaskError`, `ConfigurationError`."""
-    from swarm_chain.tasks import load_task
-
-    task = load_task(name)
-    training: dict[str, Any] = task.hyperparameters.document()
-    for key, text in settings:
-        training[key] = parse_setting(key, text, training)
-    if seed is not None:
-        training["seed"] = seed
-    return load_task(name, training)
-
-
-def parse_setting(key: str, text: str, known: Mapping[str, Any]) -> object:
-    """The value of a hyper-parameter, of the type it has. Raises `ConfigurationError`.
-
-    >>> parse_setting("epochs", "7", {"epochs": 5})
-    7
-    """
-    from swarm_chain.errors import ConfigurationError
-
-    if key not in known:
-        raise ConfigurationError(f"this task has no hyper-parameter {key}; it has {', '.join(sorted(known))}")
-    kind = type(known[key])
-    if kind is bool and text in ("true", "false"):
-        return text == "true"
-    try:
-        return kind(text) if kind is not bool else int("no boolean")
-    except ValueError:
-        raise ConfigurationError(f"{key}={text} is no {kind.__name__}; write e.g. {key}={known[key]}") from None
-
-
-def _merge(rule: str, max_samples: int | None, max_share_bps: int) -> MergeSettings:
-    from swarm_chain.core.documents import NO_CAP
-    from swarm_chain.core.merge import parse_rule
-    from swarm_chain.genesis import merge_settings
-
-    return merge_settings(parse_rule(rule), max_samples=max_samples or NO_CAP, max_share_bps=max_share_bps)
-
-
-def _store(made: Genesis, specs: Sequence[str]) -> None:
+def _store(plan: Plan, specs: Sequence[str]) -> None:
     from swarm_chain.adapters.stores import open_stores
-    from swarm_chain.genesis import put_genesis
 
     store = open_stores(specs)
-    put_genesis(made, store)
+    plan.put(store)
     say(f"task and first model are in {store.name}")
 
 
 # --------------------------------------------------------------------------------------------------------------- report
 
 
-def _report(report: DeploymentReport, made: Genesis, specs: Sequence[str]) -> None:
+def _report(report: DeploymentReport, plan: Plan, specs: Sequence[str]) -> None:
+    made = plan.made
     for step in report.steps:
         gas = f"{step.gas:,} gas" if step.gas is not None else "gas unknown before the steps above"
         say(f"{'would do' if report.is_dry_run else 'done'}: {step.what}, {gas}")
@@ -244,6 +245,7 @@ def _report(report: DeploymentReport, made: Genesis, specs: Sequence[str]) -> No
         ("chain", str(report.deployment.chain_id)),
         ("task", f"{_hex(made.task.digest())}  {made.task.cid()}"),
         ("genesis", f"{_hex(made.result.digest())}  {made.result.cid()}"),
+        *([("from", f"{plan.earlier[1].described}  {made.result.base}")] if plan.earlier else []),
         ("weights", f"{made.result.weights}, {made.result.bytes:,} bytes"),
         ("store", " ".join(specs)),
     ]
@@ -289,4 +291,40 @@ def _next(report: DeploymentReport, target: Target, stores: Sequence[str]) -> No
         "swarm-chain join CODE --data SPEC",
         "swarm-chain agent run",
         f"swarm-chain status{'' if is_default else f' {name}'} --watch{where}{store}",
+    )
+
+
+def _offer(
+    earlier: Chain,
+    report: DeploymentReport,
+    target: Target,
+    signer: Signer,
+    specs: Sequence[str],
+    folder: Path | None,
+) -> None:
+    """Invites the nodes of the earlier swarm, where the signer may."""
+    from swarm_chain.cli.connect import Found
+    from swarm_chain.cli.successors import EXPIRY, INVITATIONS, invite_all, is_registrar
+
+    deployed = report.deployment
+    if deployed.contract is None:
+        return
+    found = Found(target=target, contract=deployed.contract, deployed_at=deployed.block)
+    if not is_registrar(found, signer.address):
+        say(
+            f"{signer.checksum_address} is no registrar of it, and invites nobody; a registrar does, with "
+            f"`swarm-chain invite --all-of 0x{earlier.coordinator.hex()} --contract {deployed.name}{_where(target)}`"
+        )
+        return
+    invite_all(earlier, found, signer, specs, expires=EXPIRY, folder=folder or Path(INVITATIONS) / deployed.name)
+
+
+def _next_of_successor(report: DeploymentReport, target: Target, stores: Sequence[str]) -> None:
+    name, where = report.deployment.name, _where(target)
+    store = "".join(f" --store {spec}" for spec in stores)
+    next_steps(
+        "swarm-chain join CODE        (each node, with the code in its file; data as in the earlier swarm)",
+        "swarm-chain agent run NODE",
+        f"swarm-chain status {name} --watch{where}{store}",
+        f"swarm-chain audit {name}{where}{store}",
     )

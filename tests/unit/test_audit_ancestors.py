@@ -17,6 +17,7 @@ from swarm_chain.adapters.memory_history import MemoryHistory
 from swarm_chain.artifacts import load_artifact
 from swarm_chain.audit import AuditReport, Fault, HistoryReader, Step, Verdict, audit
 from swarm_chain.cli.audit import print_report
+from swarm_chain.cli.output import checksum
 from swarm_chain.core import lineage
 from swarm_chain.core.cids import document_cid
 from swarm_chain.core.documents import MergeSettings, ResultDocument
@@ -445,7 +446,8 @@ def test_print__with_ancestors__has_a_section_for_each_and_the_verdict_last(firs
         print_report(Chain(first, second).audit(second))
     text = printed.getvalue()
 
-    assert f"comes from {document_cid(first.results[1])}, the result of round 2 of" in text
+    where = f"{checksum(address('first'))} on chain 31337"
+    assert f"comes from {document_cid(first.results[1])}, the result of round 2 of {where}" in text
     lines = [line for line in text.splitlines() if line.strip()]
     assert lines[-2] == "PASS  2 rounds finalised, 2 executed again with the same bytes"
     assert lines[-1] == "PASS  1 rounds finalised, 1 executed again with the same bytes; what it comes from: PASS"

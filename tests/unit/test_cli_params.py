@@ -8,9 +8,10 @@ import click
 import pytest
 
 from swarm_chain.agent.policy import Condition
-from swarm_chain.cli.deploy import deploy, parse_setting
+from swarm_chain.cli.deploy import deploy
 from swarm_chain.cli.output import printable, span
 from swarm_chain.cli.params import ADDRESS, CONDITION, DIGEST, DURATION, ETHER, SETTING, BytesParam
+from swarm_chain.cli.plans import parse_setting
 from swarm_chain.deployment import swarm_config
 from swarm_chain.errors import ConfigurationError, InvalidCid
 from swarm_chain.types import Address, Digest
