@@ -13,10 +13,10 @@ from typing import Final
 from swarm_chain.chronicle import Read, Round
 from swarm_chain.core import documents
 from swarm_chain.core.cids import Cid, document_cid
-from swarm_chain.core.documents import ResultDocument, UpdateDocument
+from swarm_chain.core.documents import ResultDocument
 from swarm_chain.errors import Malformed, ResultMismatch, StoreError
 from swarm_chain.models.reading import GENESIS, SwarmReading, check_result, round_of
-from swarm_chain.models.scores import Scores, Source, scores_of
+from swarm_chain.models.scores import Scores, scores_by, scores_of
 from swarm_chain.ports import UpdateStore
 from swarm_chain.types import Address, Digest, RoundNumber, Timestamp
 
@@ -124,20 +124,8 @@ class _Walk:
             is_on_chain=False,
             document=document,
             problem=self._doubt,
-            scores=self._scored_by(later),
+            scores=scores_by(later, self._store.get) if later else Scores(),
         )
-
-    def _scored_by(self, later: ResultDocument | None) -> Scores:
-        """What the updates say that the next result merged."""
-        found = {}
-        for entry in later.included if later else ():
-            try:
-                update = documents.read(self._store.get, entry.update, UpdateDocument)
-            except (StoreError, Malformed):
-                continue
-            if later and update.base == later.base and update.base_metrics:
-                found[entry.node] = update.base_metrics
-        return Scores(metrics=found, source=Source.MERGED if found else None)
 
     # ------------------------------------------------------------------------------------------------------- one before
 

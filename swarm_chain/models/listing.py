@@ -6,16 +6,16 @@ says, and the updates that it links to: how good the model was that its round st
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from swarm_chain.core import documents
-from swarm_chain.core.documents import ResultDocument, UpdateDocument
+from swarm_chain.core.documents import ResultDocument
 from swarm_chain.core.metrics import compared_metric
 from swarm_chain.errors import Malformed, StoreError
-from swarm_chain.models.scores import Scores, Source
+from swarm_chain.models.scores import scores_by
 from swarm_chain.ports import Chain, UpdateStore
-from swarm_chain.types import AbortReason, Address, ChainView, Metrics, Phase, RoundNumber
+from swarm_chain.types import AbortReason, ChainView, Phase, RoundNumber
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,7 +84,7 @@ def _compared(head: ResultDocument, store: UpdateStore) -> Compared | None:
         base = documents.read(store.get, head.base, ResultDocument) if head.base and head.round else None
     except (StoreError, Malformed):
         return None
-    scores = Scores(metrics=dict(_measured(head, store)), source=Source.MERGED)
+    scores = scores_by(head, store.get)
     metric = compared_metric(list(scores.metrics.values())) or compared_metric([scores.names])
     mean = scores.mean(metric) if metric else None
     if base is None or metric is None or mean is None:
@@ -96,16 +96,6 @@ def _compared(head: ResultDocument, store: UpdateStore) -> Compared | None:
         test_samples=scores.test_samples(metric),
         round=base.round,
     )
-
-
-def _measured(head: ResultDocument, store: UpdateStore) -> Iterator[tuple[Address, Metrics]]:
-    for entry in head.included:
-        try:
-            update = documents.read(store.get, entry.update, UpdateDocument)
-        except (StoreError, Malformed):
-            continue
-        if update.base == head.base and update.base_metrics:
-            yield entry.node, update.base_metrics
 
 
 def document_of(glance: Glance) -> Mapping[str, object]:

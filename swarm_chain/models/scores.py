@@ -7,12 +7,15 @@ by others that were trained from it, and `Scores.source` says which.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from swarm_chain.chronicle import Chronicle, Library, Mean, Outcome, Round, mean_of
+from swarm_chain.core import documents
+from swarm_chain.core.documents import ResultDocument, UpdateDocument
 from swarm_chain.core.metrics import TEST_SAMPLES
+from swarm_chain.errors import Malformed, StoreError
 from swarm_chain.types import Address, Digest, Metrics
 
 
@@ -58,6 +61,20 @@ def scores_of(result: Digest, chronicle: Chronicle, library: Library) -> Scores:
             return Scores(metrics=found, source=source, unreadable=problems)
         unreadable = unreadable or problems
     return Scores(unreadable=unreadable)
+
+
+def scores_by(result: ResultDocument, get: Callable[..., bytes]) -> Scores:
+    """How the base of a result does, by the updates that the result merged: from documents alone, no chain is asked."""
+    found: dict[Address, Metrics] = {}
+    for entry in result.included:
+        try:
+            update = documents.read(get, entry.update, UpdateDocument)
+        except (StoreError, Malformed):
+            continue
+        said = (update.chain, update.contract, update.round, update.base, update.node)
+        if said == (result.chain, result.contract, result.round, result.base, entry.node) and update.base_metrics:
+            found[entry.node] = update.base_metrics
+    return Scores(metrics=found, source=Source.MERGED if found else None)
 
 
 _Updates = Sequence[tuple[Round, Address]]
