@@ -36,10 +36,14 @@ _BLOOM_BITS = 2048
 class Web3History:
     """One endpoint's story of one coordinator. Only reads."""
 
-    def __init__(self, url: str, coordinator: Address, *, timeout: float = 30.0) -> None:
-        """Asks nothing yet. `timeout` is for one request. Raises `ConfigurationError` for what is no URL."""
-        self._endpoints = Endpoints([url], timeout=timeout)
-        self._chain = Web3Chain([url], coordinator, timeout=timeout)
+    def __init__(self, url: str | Sequence[str], coordinator: Address, *, timeout: float = 30.0) -> None:
+        """Asks nothing yet. Of several URLs the next is asked where one does not answer, so that they count as one.
+
+        `timeout` is for one request. Raises `ConfigurationError` for what is no URL.
+        """
+        urls = [url] if isinstance(url, str) else url
+        self._endpoints = Endpoints(urls, timeout=timeout)
+        self._chain = Web3Chain(urls, coordinator, timeout=timeout)
         self._coordinator = coordinator
         self._abi = coordinator_abi()
 

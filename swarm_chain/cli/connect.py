@@ -195,14 +195,14 @@ def open_reading(place: Place, contract: str | None, stores: Sequence[str], node
     from swarm_chain.config import load_node_config
 
     if node is None:
-        store = _readable(store_specs(stores), asked=bool(stores))
+        store = readable(store_specs(stores), asked=bool(stores))
         return _reading(connect(find_contract(place, contract)), store)
     if contract is not None:
         raise ConfigurationError("give a contract or --node, not both")
     config = load_node_config(find_node(node, None))
     target = _target(config.chain_id, place.rpc or config.rpc_urls, None)
     found = Found(target=target, contract=config.contract, deployed_at=config.deployment_block)
-    return _reading(connect(found), _readable(stores or config.stores, asked=True))
+    return _reading(connect(found), readable(stores or config.stores, asked=True))
 
 
 def _reading(chain: Web3Chain, store: UpdateStore | None) -> Reading:
@@ -211,7 +211,7 @@ def _reading(chain: Web3Chain, store: UpdateStore | None) -> Reading:
     return Reading(chain=chain, store=store, history=EventHistory(chain))
 
 
-def _readable(specs: Sequence[str], *, asked: bool) -> UpdateStore | None:
+def readable(specs: Sequence[str], *, asked: bool) -> UpdateStore | None:
     """The stores, opened without making any. None where the default one is not there and nobody asked for it."""
     from swarm_chain.adapters.stores import open_stores
 

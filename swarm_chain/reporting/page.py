@@ -26,8 +26,8 @@ from swarm_chain.reporting.tables.table import Table
 from swarm_chain.reporting.words import Names, apart, moment, number, short, shown, size
 from swarm_chain.types import Address
 
-GENERATOR: Final = "swarm-chain report"
-"""What the file says it was made by."""
+GENERATOR: Final = '<meta name="generator" content="swarm-chain report">'
+"""What every page has near its top."""
 MOST_PROBLEMS: Final = 50
 """Documents that are named among those that cannot be had."""
 
@@ -88,7 +88,6 @@ def _values(report: Report) -> Mapping[str, object]:
     names, chosen = Names(report.labels), choose_metrics(report)
     styles = site_styles(report)
     return {
-        "generator": GENERATOR,
         "identity": identity(report),
         "title": f"{shown(report.task.name) if report.task else 'Swarm'} {short(report.contract)}",
         "facts": list(_facts(report)),

@@ -93,9 +93,13 @@ class ResultEntry:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LocalAgent:
-    """What a node's agent on this machine says of itself: the bytes it counted, and the newest result it scored."""
+    """What a node's agent on this machine says of itself: the bytes it counted, and the newest result it scored.
+
+    `data_bytes` is the size of its data, None where that is unknown.
+    """
 
     traffic: Traffic
+    data_bytes: int | None = None
     head: Digest | None = None
     head_metrics: Metrics = field(default_factory=dict)
 

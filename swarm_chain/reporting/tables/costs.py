@@ -52,7 +52,7 @@ def bytes_table(report: Report, names: Names) -> Table:
             fetched[one.node] += one.fetched or 0
     columns = ["node", "its updates", "its peers' updates"]
     if report.agents:
-        columns += ["agent sent", "agent received"]
+        columns += ["agent sent", "agent received", "its data"]
     rows = [
         [
             name_cell(names.of(node), short(node)),
@@ -68,5 +68,5 @@ def bytes_table(report: Report, names: Names) -> Table:
 def _counted(report: Report, node: Address) -> Iterator[Cell]:
     if report.agents:
         agent = report.agents.get(node)
-        counts = [size(agent.traffic.up), size(agent.traffic.down)] if agent else ["-", "-"]
-        yield from (Cell(text=count) for count in counts)
+        counts = (agent.traffic.up, agent.traffic.down, agent.data_bytes) if agent else (None, None, None)
+        yield from (Cell(text="-" if count is None else size(count)) for count in counts)
