@@ -15,6 +15,7 @@ from pathlib import Path
 
 from swarm_chain.core.cids import CID_BYTES, Cid, Codec, cid_from_bytes, cid_of, verify
 from swarm_chain.core.files import replacing
+from swarm_chain.core.varints import varint
 from swarm_chain.errors import InvalidCid, MalformedFile, TooLarge
 from swarm_chain.types import Digest
 
@@ -258,26 +259,17 @@ def _node(links: list[_Link]) -> bytes:
     out = bytearray()
     for link in links:
         out += _link_head(link.cumulative) + bytes(link.cid) + _link_tail(link.cumulative)
-    file = b"\x08\x02\x18" + _varint(sum(link.size for link in links))
-    file += b"".join(b"\x20" + _varint(link.size) for link in links)
-    return bytes(out + b"\x0a" + _varint(len(file)) + file)
+    file = b"\x08\x02\x18" + varint(sum(link.size for link in links))
+    file += b"".join(b"\x20" + varint(link.size) for link in links)
+    return bytes(out + b"\x0a" + varint(len(file)) + file)
 
 
 def _link_head(cumulative: int) -> bytes:
-    return b"\x12" + _varint(2 + CID_BYTES + len(_link_tail(cumulative))) + b"\x0a\x24"
+    return b"\x12" + varint(2 + CID_BYTES + len(_link_tail(cumulative))) + b"\x0a\x24"
 
 
 def _link_tail(cumulative: int) -> bytes:
-    return b"\x12\x00\x18" + _varint(cumulative)
-
-
-def _varint(number: int) -> bytes:
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
+    return b"\x12\x00\x18" + varint(cumulative)
 
 
 def _varint_at(data: bytes, position: int) -> tuple[int, int]:
