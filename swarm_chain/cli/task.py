@@ -15,9 +15,6 @@ from swarm_chain.cli.output import printable, say, write_json
 if TYPE_CHECKING:
     from swarm_chain.membership.acceptance import Ask, Offer
 
-_HIDDEN = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200b\u200c\u200d\u200e\u200f\u2060\ufeff\u00ad"
-"""Characters that turn a line around or do not show: in a source they hide what it does."""
-
 
 @click.group()
 def task() -> None:
@@ -155,9 +152,11 @@ def _settings(parameters: object) -> str:
 
 def _numbered(source: bytes) -> Iterator[str]:
     """The source line by line, and a warning where it holds what cannot be seen."""
-    text = source.decode("utf-8", "replace")
-    for number, line in enumerate(text.splitlines(), start=1):
-        yield f"{number:5}  {printable(line.expandtabs())}"
-    if hidden := [number for number, line in enumerate(text.splitlines(), start=1) if set(line) & set(_HIDDEN)]:
-        lines = ", ".join(map(str, hidden[:10]))
-        yield f"warning: characters that do not show, or turn a line around, in line {lines}: shown as ?"
+    from swarm_chain.tasks.sources import lines_of
+
+    lines = [line.expandtabs() for line in lines_of(source.decode("utf-8-sig", "replace"))]
+    for number, line in enumerate(lines, start=1):
+        yield f"{number:5}  {printable(line)}"
+    if hidden := [number for number, line in enumerate(lines, start=1) if not line.isprintable()]:
+        shown = ", ".join(map(str, hidden[:10])) + (", …" if len(hidden) > 10 else "")
+        yield f"warning: characters that do not show, or turn a line around, in line {shown}: shown as ?"

@@ -11,7 +11,7 @@ from swarm_chain.core.documents import TaskDocument, explain_difference
 from swarm_chain.errors import Malformed, StoreError, TaskMismatch, TaskNotAccepted
 from swarm_chain.genesis import read_source
 from swarm_chain.ports import UpdateStore
-from swarm_chain.tasks.sources import TaskFile
+from swarm_chain.tasks.sources import TaskFile, lines_of
 from swarm_chain.types import Digest
 
 Ask = Callable[["Offer"], bool]
@@ -92,6 +92,8 @@ def _other_digest(offer: Offer, digest: Digest, store: UpdateStore) -> TaskMisma
 
 
 def source_difference(ours: bytes, theirs: bytes, *, here: str) -> str:
-    """A unified diff from what is here to the swarm's."""
-    mine, other = (source.decode("utf-8", "replace").splitlines() for source in (ours, theirs))
+    """A unified diff from what is here to the swarm's; says so where all that differs does not show."""
+    mine, other = (lines_of(source.decode("utf-8", "replace")) for source in (ours, theirs))
+    if mine == other and ours != theirs:
+        return f"{here} and the swarm's have the same lines, and differ in how these end"
     return "\n".join(unified_diff(mine, other, fromfile=here, tofile="the swarm's", lineterm=""))

@@ -6,15 +6,17 @@ A task is one file. What it imports must be installed on every node; files besid
 from __future__ import annotations
 
 import inspect
+import linecache
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
 from typing import Final
 
+from swarm_chain.core.fields import is_name
 from swarm_chain.errors import TaskSourceError
 from swarm_chain.tasks.base import SplitTask, Task
 
@@ -40,26 +42,42 @@ class TaskFile:
     def read(self) -> bytes:
         """The source. Raises `TaskSourceError`."""
         try:
-            source = self.path.read_bytes()
+            with self.path.open("rb") as file:
+                source = file.read(MAX_SOURCE + 1)
         except OSError as error:
             raise TaskSourceError(f"the task {self.path} cannot be read ({error.strerror}): check its path") from error
         if len(source) > MAX_SOURCE:
-            raise TaskSourceError(f"{self.path} has {len(source):,} bytes; a task's source may have {MAX_SOURCE:,}")
+            raise TaskSourceError(
+                f"{self.path} has more than the {MAX_SOURCE:,} bytes that a task's source may have: keep data out of it"
+            )
         return source
 
     def load(self) -> type[Task]:
         """The task's class, for a file of one's own: it is run. Raises `TaskSourceError`."""
         found = _tasks_in(run_source(self.read(), filename=str(self.path)))
         chosen = [task for task in found if self.class_name in (None, task.__name__)]
-        if len(chosen) == 1 and (missing := sorted(chosen[0].__abstractmethods__)):
-            raise TaskSourceError(f"{self.path}: {chosen[0].__name__} lacks {', '.join(missing)}: write the methods")
-        if len(chosen) == 1:
-            return chosen[0]
+        if len(chosen) != 1:
+            raise self._not_one(found)
+        self._require_usable(chosen[0], found)
+        return chosen[0]
+
+    def _not_one(self, found: Sequence[type[Task]]) -> TaskSourceError:
         there = ", ".join(task.__name__ for task in found) or "none"
-        wanted = f"no task {self.class_name}" if self.class_name else "not one task"
-        raise TaskSourceError(
-            f"{self.path} has {wanted}; its classes derived from Task: {there}; name one: FILE.py:NAME"
+        wanted = f"no task {self.class_name}" if self.class_name else "no task" if not found else "more than one task"
+        return TaskSourceError(
+            f"{self.path} has {wanted}; its classes derived from Task: {there}; name one: {self.path}:NAME"
         )
+
+    def _require_usable(self, task: type[Task], found: Sequence[type[Task]]) -> None:
+        """Returns if others who get the source can train with the task too. Raises `TaskSourceError`."""
+        if missing := sorted(task.__abstractmethods__):
+            raise TaskSourceError(f"{self.path}: {task.__name__} lacks {', '.join(missing)}: write the methods")
+        if not is_name(task.name):
+            raise TaskSourceError(f"{self.path}: the name {task.name!r} is no printable ASCII: give the task another")
+        if others := [other.__name__ for other in found if other.name == task.name and other is not task]:
+            raise TaskSourceError(
+                f"{self.path}: {task.__name__} and {', '.join(others)} have the same name, {task.name}: rename one"
+            )
 
 
 def task_in_source(source: bytes, name: str, *, filename: str) -> type[Task]:
@@ -72,8 +90,26 @@ def task_in_source(source: bytes, name: str, *, filename: str) -> type[Task]:
     return found[0]
 
 
+def text_of(source: bytes, *, filename: str) -> str:
+    """The text of a source. Raises `TaskSourceError` for bytes that are no UTF-8.
+
+    Python would read a file in the encoding that its first lines name: then it could run what nobody was shown.
+    """
+    try:
+        return source.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = source.count(b"\n", 0, error.start) + 1
+        raise TaskSourceError(f"{filename}, line {line}: no text in UTF-8: save the file in UTF-8") from error
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines of a source as Python counts them; other characters that end a line elsewhere stay in theirs."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n")
+
+
 def run_source(source: bytes, *, filename: str) -> ModuleType:
     """The module that a source makes, the same for the same bytes. Raises `TaskSourceError`, naming the line."""
+    text = text_of(source, filename=filename)
     name = f"swarm_chain_task_{sha256(source).hexdigest()[:16]}"
     if name in sys.modules:
         return sys.modules[name]
@@ -82,8 +118,10 @@ def run_source(source: bytes, *, filename: str) -> ModuleType:
     vars(module)[_SOURCE] = source
     # Dataclasses, and whoever looks a class up by its module, need to find it while it runs.
     sys.modules[name] = module
+    # A source from a store is no file here, and a traceback shows its lines all the same.
+    linecache.cache[filename] = (len(source), None, [line + "\n" for line in lines_of(text)], filename)
     try:
-        exec(compile(source, filename, "exec"), vars(module))  # noqa: S102  the operator accepted it
+        exec(compile(text, filename, "exec", dont_inherit=True), vars(module))  # noqa: S102  the operator accepted it
     except BaseException as error:
         del sys.modules[name]
         if isinstance(error, Exception | SystemExit):
@@ -97,7 +135,7 @@ _SOURCE: Final = "__swarm_chain_source__"
 
 def _tasks_in(module: ModuleType) -> list[type[Task]]:
     """The tasks that a module defines, by name; what it imports left out."""
-    found = sorted(_defined(module), key=lambda task: task.__name__)
+    found = sorted(set(_defined(module)), key=lambda task: task.__name__)
     for task in found:
         task.source_code = vars(module)[_SOURCE]
     return found
@@ -113,10 +151,15 @@ def _defined(module: ModuleType) -> Iterator[type[Task]]:
 def _failure(error: BaseException, filename: str) -> TaskSourceError:
     """What is wrong with a source, at its own line; with the traceback from there on."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if frame.filename == filename]
-    line = error.lineno if isinstance(error, SyntaxError) else own[-1].lineno if own else None
     first = next((number for number, frame in enumerate(frames) if frame.filename == filename), len(frames))
     details = "".join([*traceback.format_list(frames[first:]), *traceback.format_exception_only(error)])
+    line, said = _own_line(frames, filename), str(error) or "no message"
+    if isinstance(error, SyntaxError) and error.filename == filename:
+        line, said = error.lineno, error.msg
     place = filename if line is None else f"{filename}, line {line}"
-    said = error.msg if isinstance(error, SyntaxError) else str(error) or "no message"
     return TaskSourceError(f"{place}: {type(error).__name__}: {said}; repair the file", details=details)
+
+
+def _own_line(frames: Sequence[traceback.FrameSummary], filename: str) -> int | None:
+    """The last line of the file that was running; None where it did not get to run."""
+    return next((frame.lineno for frame in reversed(frames) if frame.filename == filename), None)
