@@ -17,10 +17,6 @@ if TYPE_CHECKING:
 LONGEST_NAME: Final = 42
 """Characters of an address, the longest that names an account: what is longer may be a key, and is never shown."""
 
-AnyAccount = "str | Path | bytes | Signer | LocalAccount"
-"""A keystore's name, address or path, a private key (hexadecimal, or 32 bytes), `dev3` on a development chain, or an
-account of eth-account."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Acting:
@@ -31,9 +27,9 @@ class Acting:
 
 
 def open_account(account: str | Path | bytes | Signer | LocalAccount, *, password: str | None, chain_id: int) -> Acting:
-    """The account, ready to sign. `password` opens a keystore; without it `$SWARM_CHAIN_PASSWORD`.
+    """The account, ready to sign: a keystore's name, address or path, a private key, `dev3`, or eth-account's own.
 
-    Raises `AccountError`, which never shows a key.
+    `password` opens a keystore; without it `$SWARM_CHAIN_PASSWORD`. Raises `AccountError`, which never shows a key.
     """
     if isinstance(account, Signer):
         return Acting(name="", signer=account)

@@ -28,6 +28,8 @@ def open_session(found: Found, folder: Path, measure: Measure, *, data: str, con
     poll, spread = pace_of(chain.chain_id, found.rpc_urls)
     usual = config.default_confirmations(chain.chain_id, found.rpc_urls)
     journal = Journal(folder / JOURNAL, chain_id=chain.chain_id, coordinator=chain.coordinator, account=found.address)
+    show = _shower(found, folder, data)
+    show(Activity(does="starting", round=0))
     agent = wire_agent(
         task=found.document,
         chain=chain,
@@ -36,7 +38,7 @@ def open_session(found: Found, folder: Path, measure: Measure, *, data: str, con
         journal=journal,
         spool=folder / "spool",
         policy=Policy(confirmations=usual if confirmations is None else confirmations, poll=poll, spread=spread),
-        on_activity=_shower(found, folder, data),
+        on_activity=show,
     )
     return Session(agent=agent, chain=chain, journal=journal, trainer=trainer, poll=poll)
 
