@@ -146,17 +146,17 @@ def _rows(path: Path, text: str) -> Iterator[list[float]]:
 
 
 def _value(path: Path, line: int, number: int, name: str, field: str) -> float:
-    """A field's number; NaN where it is missing. Raises `DataError` for anything else."""
+    """A field's number; NaN where it is missing. Raises `DataError` for anything else, and quotes nothing of it."""
     if field in MISSING:
         return math.nan
     where = f"{path}, line {line}, column {number} ({name})"
     try:
         value = float(field)
     except ValueError:
-        raise DataError(f"{where}: {field!r} is no number; repair it, or leave the field empty") from None
+        raise DataError(f"{where}: no number; repair it, or leave the field empty") from None
     if not math.isfinite(value):
-        raise DataError(f"{where}: {field} is no finite number; repair it, or leave the field empty")
+        raise DataError(f"{where}: no finite number; repair it, or leave the field empty")
     if name in CODES and value not in CODES[name]:
         codes = ", ".join(map(str, CODES[name]))
-        raise DataError(f"{where}: {field} is none of {codes}; repair it, or leave the field empty")
+        raise DataError(f"{where}: none of {codes}; repair it, or leave the field empty")
     return value

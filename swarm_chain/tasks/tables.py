@@ -1,4 +1,8 @@
-"""Tables of numbers in CSV files, for tasks of one's own: what does not parse is named by file, line and column."""
+"""Tables of numbers in CSV files, for tasks of one's own: what does not parse is named by file, line and column.
+
+Messages quote nothing of a file: they get into logs, and logs get around. A file without a line of names has data there
+too, so that a column is named only where the task did.
+"""
 
 from __future__ import annotations
 
@@ -38,8 +42,8 @@ def read_table(path: str | Path, columns: Sequence[str] | None = None) -> torch.
 
 
 def _rows(path: Path, reader: Iterator[list[str]], columns: Sequence[str] | None) -> Iterator[list[float]]:
-    names: list[str] | None = None
-    wanted: list[int] = []
+    width: int | None = None
+    wanted: list[tuple[int, str]] = []
     while True:
         try:
             fields = next(reader)
@@ -47,39 +51,41 @@ def _rows(path: Path, reader: Iterator[list[str]], columns: Sequence[str] | None
             return
         except csv.Error as error:
             raise DataError(f"{path}, line {_line(reader)}: {error}: repair the line") from error
-        if names is None:
-            names, wanted = fields, _positions(path, fields, columns)
+        if width is None:
+            width, wanted = len(fields), _wanted(path, fields, columns)
         elif fields:
-            yield _numbers(path, _line(reader), names, fields, wanted)
+            yield _numbers(path, _line(reader), width, fields, wanted)
 
 
 def _line(reader: object) -> int:
     return int(getattr(reader, "line_num", 0))
 
 
-def _positions(path: Path, names: list[str], columns: Sequence[str] | None) -> list[int]:
-    """Where the wanted columns are. Raises `DataError` for one that is not there."""
-    if missing := [name for name in columns or () if name not in names]:
+def _wanted(path: Path, names: list[str], columns: Sequence[str] | None) -> list[tuple[int, str]]:
+    """Where the wanted columns are, and what a message calls them. Raises `DataError` for one that is not there."""
+    if columns is None:
+        return [(position, f"column {position + 1}") for position in range(len(names))]
+    if missing := [name for name in columns if name not in names]:
         raise DataError(
-            f"{path}, line 1: no column {', '.join(missing)}; it names {', '.join(names)}: give the file a first line "
-            "with the columns' names"
+            f"{path}, line 1: none of its {len(names)} columns is called {' or '.join(missing)}: give the file a first "
+            "line with the columns' names"
         )
-    return [names.index(name) for name in columns] if columns is not None else list(range(len(names)))
+    return [(names.index(name), f"column {names.index(name) + 1} ({name})") for name in columns]
 
 
-def _numbers(path: Path, line: int, names: list[str], fields: list[str], wanted: list[int]) -> list[float]:
-    if len(fields) != len(names):
+def _numbers(path: Path, line: int, width: int, fields: list[str], wanted: list[tuple[int, str]]) -> list[float]:
+    if len(fields) != width:
         raise DataError(
-            f"{path}, line {line}: {len(fields)} fields where line 1 names {len(names)} columns: repair the line"
+            f"{path}, line {line}: {len(fields)} fields where line 1 names {width} columns: repair the line"
         )
-    return [_number(path, line, names[position], fields[position]) for position in wanted]
+    return [_number(f"{path}, line {line}, {column}", fields[position]) for position, column in wanted]
 
 
-def _number(path: Path, line: int, column: str, text: str) -> float:
+def _number(where: str, text: str) -> float:
     try:
         value = float(text)
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise DataError(f"{path}, line {line}, column {column}: {text[:40]!r} is no number: repair or remove the line")
+        raise DataError(f"{where}: no number: repair or remove the line")
     return value
