@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from swarm_chain.cli.params import CONDITION
 
 if TYPE_CHECKING:
     from swarm_chain.adapters.meter import Meter
+    from swarm_chain.adapters.tensorboard import Curves
     from swarm_chain.agent.activity import Activity, OnActivity
     from swarm_chain.agent.agent import Agent
     from swarm_chain.agent.policy import Condition, Policy
@@ -56,6 +57,12 @@ def agent() -> None:
     type=click.IntRange(min=0),
     help="Sit rounds out until there are so many more samples than in the last update.",
 )
+@click.option(
+    "--tensorboard",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write curves of metrics, samples, seconds and bytes by round, for `tensorboard --logdir DIR`.",
+)
 @password_file_option
 def run(
     node: str | None,
@@ -63,6 +70,7 @@ def run(
     rounds: int | None,
     until: Condition | None,
     min_new_samples: int | None,
+    tensorboard: Path | None,
     password_file: Path | None,
 ) -> None:
     """Train, submit, merge and attest, round after round, until told to end.
@@ -82,15 +90,16 @@ def run(
     meter = Meter(
         traffic_so_far(path.parent, chain_id=config.chain_id, contract=config.contract, account=config.account)
     )
-    built = build_agent(
-        config,
-        password=_password(config, password_file),
-        policy=_policy(config, rounds, until, min_new_samples),
-        on_activity=_shower(path.parent, config, meter),
-        meter=meter,
-    )
-    with _logging_to_stderr(), _ending_in_order(built):
-        built.run()
+    with _showing(path, config, meter, tensorboard) as show:
+        built = build_agent(
+            config,
+            password=_password(config, password_file),
+            policy=_policy(config, rounds, until, min_new_samples),
+            on_activity=show,
+            meter=meter,
+        )
+        with _logging_to_stderr(), _ending_in_order(built):
+            built.run()
 
 
 def _password(config: NodeConfig, file: Path | None) -> str:
@@ -110,11 +119,26 @@ def _policy(config: NodeConfig, rounds: int | None, until: Condition | None, min
     )
 
 
-def _shower(folder: Path, config: NodeConfig, meter: Meter) -> OnActivity:
-    """Shows what the agent does: a line on stderr for each thing, and the file that `status` reads."""
+@contextmanager
+def _showing(node: Path, config: NodeConfig, meter: Meter, tensorboard: Path | None) -> Iterator[OnActivity]:
+    """While inside, what shows activities: the file for `status`, a line for each, curves where asked for."""
+    watchers = [_status_file(node.parent, config, meter), _logger()]
+    with ExitStack() as stack:
+        if tensorboard is not None:
+            watchers.append(stack.enter_context(closing(_curves(tensorboard, node, config, meter))))
+
+        def show(activity: Activity) -> None:
+            for watcher in watchers:
+                watcher(activity)
+
+        yield show
+
+
+def _status_file(folder: Path, config: NodeConfig, meter: Meter) -> OnActivity:
+    """Keeps the file that `status` reads."""
     from swarm_chain.status.node import StatusFile
 
-    file = StatusFile(
+    return StatusFile(
         folder,
         name=config.label or folder.name,
         chain_id=config.chain_id,
@@ -123,17 +147,28 @@ def _shower(folder: Path, config: NodeConfig, meter: Meter) -> OnActivity:
         data=config.data,
         traffic=meter.total,
     )
+
+
+def _logger() -> OnActivity:
+    """Logs a line for each thing that the agent does."""
     last = ""
 
     def show(activity: Activity) -> None:
         nonlocal last
-        file(activity)
         line = describe(activity)
         if line != last:
             last = line
             logging.getLogger("swarm_chain").info("%s", line)
 
     return show
+
+
+def _curves(folder: Path, node: Path, config: NodeConfig, meter: Meter) -> Curves:
+    """What writes curves: for each node and swarm a run of its own."""
+    from swarm_chain.adapters.tensorboard import Curves
+
+    run = f"{node.absolute().parent.name}-{config.contract.hex()[:8]}"
+    return Curves(folder / run, traffic=meter.total)
 
 
 def describe(activity: Activity) -> str:

@@ -295,7 +295,7 @@ def trained(line: CommandLine, anvil: Devnet) -> tuple[Swarm, list[str]]:
     swarm.join("carol", 0)
     swarm.join("dan", 1)
     dan = line.spawn("agent", "run", "--config", str(line.home / "nodes" / "dan" / "node.toml"))
-    carol = line.must("agent", "run", "carol", "--rounds", "1")
+    carol = line.must("agent", "run", "carol", "--rounds", "1", "--tensorboard", "curves")
     dan.send_signal(signal.SIGTERM)
     log = dan.communicate(timeout=60)[1]
     assert dan.returncode == 0, log
@@ -307,6 +307,55 @@ def test_agent_run__logs_a_line_for_each_thing_it_does(trained: tuple[Swarm, lis
     for does in ("training", "committing", "publishing", "revealing", "merging", "attesting", "suspending", "stopped"):
         assert f"round 1: {does}" in logs[0]
     assert "samples: accuracy" in logs[0]
+
+
+def test_agent_run__ends__has_scored_the_head_that_it_ends_with(trained: tuple[Swarm, list[str]]) -> None:
+    swarm, logs = trained
+    (line,) = [line for line in logs[0].splitlines() if "scoring done" in line]
+    assert "the head, of round 1, here: accuracy 0." in line
+    found = swarm.status()
+    (agent,) = [node["agent"] for node in found["nodes"] if node["label"] == "carol"]  # type: ignore[attr-defined]
+    assert (agent["head"], agent["head_round"]) == (found["head"]["digest"], 1)  # type: ignore[index]
+    assert agent["head_metrics"]["test_samples"] > 0
+    assert f"accuracy {agent['head_metrics']['accuracy']:.4g}" in line
+
+
+def test_agent_run__tensorboard__writes_a_run_of_this_node_and_swarm(trained: tuple[Swarm, list[str]]) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    swarm, _ = trained
+    (folder,) = (swarm.line.folder / "curves").iterdir()
+    assert folder.name == f"carol-{swarm.contract[2:10].lower()}"
+    reader = EventAccumulator(str(folder))
+    reader.Reload()
+    points = {
+        tag: [one.step for one in reader.Scalars(tag)] for tag in ("base/accuracy", "local/loss", "head/accuracy")
+    }
+    assert points == {"base/accuracy": [1], "local/loss": [1], "head/accuracy": [0, 1]}
+    assert reader.Scalars("traffic/up")[0].value > 1000
+
+
+def test_agent_run__bytes__are_counted_shown_and_go_on_after_a_start(trained: tuple[Swarm, list[str]]) -> None:
+    swarm, _ = trained
+
+    def traffic() -> dict[str, int]:
+        (agent,) = [node["agent"] for node in swarm.status()["nodes"] if node["label"] == "carol"]  # type: ignore[attr-defined]
+        assert agent["data_bytes"] is None, "its data are computed, not read"
+        found: dict[str, int] = agent["traffic"]
+        return found
+
+    before = traffic()
+    weights = 4 * (64 * 128 + 128 + 128 * 10 + 10)
+    assert before["store_written"] > 2 * weights, "an update and a result"
+    assert before["store_read"] > 2 * weights
+    assert min(before["rpc_sent"], before["rpc_received"]) > 1000
+    swarm.line.must("agent", "run", "carol", "--until", "accuracy>=0.01")
+    after = traffic()
+    assert all(after[name] >= count for name, count in before.items())
+    assert after["rpc_sent"] > before["rpc_sent"]
+    shown = swarm.line.must("status", "trained", *swarm.rpc).out
+    assert "up: RPC" in shown
+    assert "unknown" in shown
 
 
 def test_agent_run__told_to_end__ends_in_order(trained: tuple[Swarm, list[str]]) -> None:
