@@ -38,3 +38,8 @@ def absolute_spec(spec: str) -> str:
     """The same store, named so that it is found from any folder: `local:/path`."""
     kind, _, place = spec.partition(":")
     return f"local:{Path(place).expanduser().absolute()}" if kind == "local" and place else spec
+
+
+def is_folder(spec: str) -> bool:
+    """Whether a store is a folder: of use where that is, and its path may say whose it is."""
+    return spec.startswith("local:")

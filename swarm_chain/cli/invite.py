@@ -56,7 +56,8 @@ def invite(
     """Make the code with which one account joins.
 
     Prints the code, alone, on stdout. It is of use to that account only, so it need not be kept secret; it names this
-    command's RPC endpoints and stores, so give those that the other side reaches. The signer must be a registrar.
+    command's RPC endpoints and stores, so give those that the other side reaches: folders only where the endpoints are
+    on this machine too. The signer must be a registrar.
     With --all-of, every node of an earlier swarm gets a code, in a file of its own.
     """
     from swarm_chain.cli.connect import connect, find_contract, open_signer, store_specs

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from swarm_chain.cli.calls import Calling, calling_options
-from swarm_chain.cli.params import ADDRESS
+from swarm_chain.cli.params import ADDRESS, PLACE
 from swarm_chain.types import AddNode, Address, Announce, Lift, RegisterNode, RemoveNode, Resume, Suspend
 
 
@@ -43,10 +43,10 @@ def remove(address: Address, to: Calling) -> None:
 
 
 @node.command()
-@click.argument("places", metavar="URL|MULTIADDR...", nargs=-1, required=True)
+@click.argument("places", metavar="URL|MULTIADDR...", type=PLACE, nargs=-1, required=True)
 @calling_options
 def announce(places: tuple[str, ...], to: Calling) -> None:
-    """Say where this account's node serves its blocks. The latest announcement counts."""
+    """Say where this account's node serves its blocks. The latest announcement counts, and all are public for ever."""
     to.send(Announce(stores="\n".join(places).encode()))
 
 

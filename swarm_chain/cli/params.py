@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _LONGEST = 100 * 366 * 86_400
+_PLACE = re.compile(r"https?://[^\s/]\S*|/(?:ip4|ip6|dns|dns4|dns6|dnsaddr)/\S+")
 _CONDITION = re.compile(r"\s*([A-Za-z_][\w.-]*)\s*([<>]=)\s*(-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)\s*")
 
 
@@ -144,9 +145,22 @@ class SettingParam(click.ParamType[tuple[str, str]]):
         return name.strip(), text.strip()
 
 
+class PlaceParam(click.ParamType[str]):
+    """Where blocks are served: a gateway's URL, or a multiaddr. Never a path: it stands on the chain for ever."""
+
+    name = "URL|MULTIADDR"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The text."""
+        if not _PLACE.fullmatch(str(value)):
+            self.fail(f"{value!r} is no place to fetch blocks from; write e.g. https://HOST or /dns4/HOST.", param, ctx)
+        return str(value)
+
+
 ADDRESS = AddressParam()
 DIGEST = DigestParam()
 DURATION = DurationParam()
 ETHER = EtherParam()
 CONDITION = ConditionParam()
 SETTING = SettingParam()
+PLACE = PlaceParam()

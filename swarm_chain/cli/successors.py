@@ -75,9 +75,24 @@ def terms_of(found: Found, chain: Chain, stores: Sequence[str], expires: Seconds
         rpc_urls=found.target.rpc_urls,
         contract=found.contract,
         deployment_block=connect(found).deployed_at(),
-        stores=tuple(stores),
+        stores=stores_to_tell(stores, found.target.rpc_urls),
         expiry=Timestamp(chain.look().now + expires),
     )
+
+
+def stores_to_tell(stores: Sequence[str], rpc_urls: Sequence[str]) -> tuple[str, ...]:
+    """The stores that an invitation names. Says which it does not.
+
+    A folder is of use to somebody on the same machine, and its path tells others who works there. Whoever is invited
+    to a chain on this machine is on it.
+    """
+    from swarm_chain.adapters.stores import is_folder
+    from swarm_chain.config import is_this_machine
+
+    folders = [] if all(map(is_this_machine, rpc_urls)) else [spec for spec in stores if is_folder(spec)]
+    if folders:
+        say(f"not in the invitation, being on this machine: {' '.join(folders)}; who joins gives a store with --store")
+    return tuple(spec for spec in stores if spec not in folders)
 
 
 def invitations_folder(found: Found) -> Path:

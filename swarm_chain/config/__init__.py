@@ -7,6 +7,7 @@ from swarm_chain.config.chains import (
     find_network,
     is_development,
     is_private_endpoint,
+    is_this_machine,
     load_networks,
 )
 from swarm_chain.config.devnet import DevnetSettings, load_devnet_settings
@@ -32,6 +33,7 @@ __all__ = [
     "home",
     "is_development",
     "is_private_endpoint",
+    "is_this_machine",
     "load_devnet_settings",
     "load_networks",
     "load_node_config",

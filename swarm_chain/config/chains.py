@@ -79,6 +79,15 @@ def is_private_endpoint(url: str) -> bool:
     return address.is_loopback or address.is_private
 
 
+def is_this_machine(url: str) -> bool:
+    """Whether a URL names this machine itself. Names are not looked up."""
+    host = _host(url)
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def check_endpoints(table: Table, key: str, urls: tuple[str, ...]) -> tuple[str, ...]:
     """The URLs, if each is one of HTTP. Raises `ConfigurationError`."""
     for url in urls:

@@ -10,7 +10,7 @@ import pytest
 from swarm_chain.agent.policy import Condition
 from swarm_chain.cli.deploy import deploy
 from swarm_chain.cli.output import printable, span
-from swarm_chain.cli.params import ADDRESS, CONDITION, DIGEST, DURATION, ETHER, SETTING, BytesParam
+from swarm_chain.cli.params import ADDRESS, CONDITION, DIGEST, DURATION, ETHER, PLACE, SETTING, BytesParam
 from swarm_chain.cli.plans import parse_setting
 from swarm_chain.deployment import swarm_config
 from swarm_chain.errors import ConfigurationError, InvalidCid
@@ -40,6 +40,8 @@ CHECKSUMMED = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
         (CONDITION, "female.r2>=0.5", Condition(metric="female.r2", bound=0.5)),
         (SETTING, "epochs=5", ("epochs", "5")),
         (SETTING, "name=a=b", ("name", "a=b")),
+        (PLACE, "https://anna.example/ipfs", "https://anna.example/ipfs"),
+        (PLACE, "/dns4/anna.example/tcp/4001/p2p/12D3KooW", "/dns4/anna.example/tcp/4001/p2p/12D3KooW"),
     ],
 )
 def test_convert__what_is_meant__is_read(kind: click.ParamType[Any], text: str, value: object) -> None:
@@ -74,6 +76,10 @@ def test_convert__what_is_meant__is_read(kind: click.ParamType[Any], text: str, 
         (CONDITION, "female.brier>=0.3"),
         (SETTING, "epochs"),
         (SETTING, "=5"),
+        (PLACE, "local:/home/anna/store"),
+        (PLACE, "/home/anna/store"),
+        (PLACE, "file:///home/anna/store"),
+        (PLACE, "https://a.example https://b.example"),
     ],
 )
 def test_convert__anything_else__is_refused(kind: click.ParamType[Any], text: str) -> None:
