@@ -212,7 +212,8 @@ def _interruptible() -> Iterator[None]:
 def _show(report: DemoReport) -> None:
     """Prints what came of it: rounds and their audit, gas, and at the end who is how good."""
     from swarm_chain.cli.audit import gas_table
-    from swarm_chain.cli.status import describe_metrics
+    from swarm_chain.cli.metrics import describe_metrics
+    from swarm_chain.cli.traffic import traffic_table
 
     scope = report.audit.scope
     show(table("round", "audit", "outcome", "included", "excluded", "seconds", "gas", rows=_round_rows(report)))
@@ -220,6 +221,7 @@ def _show(report: DemoReport) -> None:
         where = "swarm" if finding.round is None else f"round {finding.round}"
         show(f"{finding.fault.verdict}  {where}  {finding.fault}: {finding.message}")
     show(gas_table(report.audit))
+    show(traffic_table("node", ((node.name, node.traffic, node.data_bytes) for node in report.nodes)))
     metric = report.metric or "nothing in common"
     columns = ("trained", "samples", f"test {printable(metric)}", "on its own: alone", "the swarm")
     show(table(*columns, rows=_score_rows(report)))

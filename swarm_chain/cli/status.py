@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from swarm_chain.cli.metrics import describe_metrics as describe_metrics
+from swarm_chain.cli.metrics import describe_metrics
 from swarm_chain.cli.options import Place, json_option, place_options, read_store_option
-from swarm_chain.cli.output import checksum, printable, show, size, span, table, terminal_width, write_json
+from swarm_chain.cli.output import checksum, printable, show, span, table, terminal_width, write_json
 from swarm_chain.types import NodeStatus, Phase
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ def render(found: SwarmStatus, activities: Mapping[bytes, NodeStatusFile], *, wi
     from rich.text import Text
 
     from swarm_chain.cli.sites import agent_lines, site_lines, site_table
+    from swarm_chain.cli.traffic import traffic_table
 
     sites = found.sites(activities)
     lines = [
@@ -98,7 +99,8 @@ def render(found: SwarmStatus, activities: Mapping[bytes, NodeStatusFile], *, wi
     if sites is not None and len(sites.model.metrics) > 1:
         tables.append(site_table(found, sites, is_wide=width >= WIDE))
     if activities:
-        tables.append(traffic_table(found, activities))
+        here = [(found.label_of(one.account), one.traffic, one.data_bytes) for one in activities.values()]
+        tables.append(traffic_table("agent here", here))
     advice = [Text(f"! {line}") for line in found.advice]
     return Group(Text("\n".join(lines)), *tables, *advice)
 
@@ -165,18 +167,6 @@ def _node_row(node: NodeState, activity: NodeStatusFile | None) -> Sequence[str]
         f"{update.samples:,}" if update else "-",
         f"round {update.round}: {describe_metrics(update.local_metrics, update.problem)}" if update else "-",
     )
-
-
-def traffic_table(found: SwarmStatus, agents: Mapping[bytes, NodeStatusFile]) -> RenderableType:
-    """What agents here sent and received since they first ran, beside the size of their data."""
-    columns = ("agent here", "up: RPC", "up: stores", "down: RPC", "down: stores", "its data")
-    return table(*columns, rows=[(found.label_of(agent.account), *_bytes(agent)) for agent in agents.values()])
-
-
-def _bytes(agent: NodeStatusFile) -> Sequence[str]:
-    traffic = agent.traffic
-    counts = (traffic.rpc_sent, traffic.store_written, traffic.rpc_received, traffic.store_read)
-    return (*map(size, counts), "unknown" if agent.data_bytes is None else size(agent.data_bytes))
 
 
 def _standing(node: NodeState) -> str:

@@ -12,6 +12,7 @@ from swarm_chain.core import documents
 from swarm_chain.core.cids import Cid, document_cid
 from swarm_chain.core.documents import ResultDocument
 from swarm_chain.core.metrics import compared_metric
+from swarm_chain.core.traffic import Traffic
 from swarm_chain.demo.settings import DemoSettings
 from swarm_chain.types import Address, Digest, Metrics, RoundNumber
 
@@ -24,6 +25,7 @@ class NodeReport:
 
     `alone` are the metrics of its own model on the test examples, none where its layers are private; `alone_own` and
     `swarm_own` those of its own model and the swarm's on what it holds out itself, none where that is nothing.
+    `traffic` is what its agent sent and received, `data_bytes` the size of its data, None where that is unknown.
     """
 
     name: str
@@ -33,6 +35,8 @@ class NodeReport:
     alone_own: Metrics
     swarm_own: Metrics
     gas: int
+    traffic: Traffic
+    data_bytes: int | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -196,6 +200,8 @@ def _node(node: NodeReport) -> dict[str, Any]:
         "swarm_own_accuracy": node.swarm_own.get(ACCURACY),
         "swarm_own_metrics": dict(node.swarm_own),
         "gas": node.gas,
+        "traffic": node.traffic.document(),
+        "data_bytes": node.data_bytes,
     }
 
 

@@ -15,6 +15,7 @@ from swarm_chain.artifacts import load_artifact
 from swarm_chain.audit import AuditReport, audit
 from swarm_chain.core import documents, unixfs, weights
 from swarm_chain.core.documents import ResultDocument
+from swarm_chain.core.traffic import Traffic
 from swarm_chain.core.unixfs import File
 from swarm_chain.demo.agents import Agents
 from swarm_chain.demo.comparison import Baselines, Comparison
@@ -28,6 +29,7 @@ from swarm_chain.demo.watch import Watcher
 from swarm_chain.devnet import Devnet, find_client
 from swarm_chain.errors import DemoFailed
 from swarm_chain.ports import UpdateStore
+from swarm_chain.status.node import read_node_status
 from swarm_chain.tasks.base import SplitTask
 from swarm_chain.types import Metrics, Parameters
 
@@ -175,6 +177,7 @@ def _node_reports(
 ) -> Iterator[NodeReport]:
     measured = zip(members, baselines.alone, baselines.alone_own, at_nodes, baselines.samples, strict=True)
     for member, alone, alone_own, swarm_own, samples in measured:
+        said = read_node_status(member.folder)
         yield NodeReport(
             name=member.name,
             address=member.account,
@@ -183,4 +186,6 @@ def _node_reports(
             alone_own=alone_own,
             swarm_own=swarm_own,
             gas=gas_of(found, member.account),
+            traffic=said.traffic if said else Traffic(),
+            data_bytes=said.data_bytes if said else None,
         )

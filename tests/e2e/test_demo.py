@@ -71,6 +71,18 @@ def test_demo__json__is_as_its_schema_says(which: str, request: pytest.FixtureRe
     Draft202012Validator(load_schema("demo")).validate(demo.report())
 
 
+def test_demo__bytes_up_and_down__are_beside_the_size_of_the_data(sealed: Demo) -> None:
+    report = sealed.report()
+    weights = 4 * (64 * 128 + 128 + 128 * 10 + 10)
+    for node in report["nodes"]:
+        traffic = node["traffic"]
+        assert traffic["store_written"] > 4 * weights, "an update and a result in each of two rounds"
+        assert traffic["store_read"] > 4 * weights
+        assert min(traffic["rpc_sent"], traffic["rpc_received"]) > 1000
+        assert node["data_bytes"] > 1000
+    assert "its data" in sealed.out
+
+
 def test_demo__the_swarm_learns_from_all__and_beats_every_node(sealed: Demo) -> None:
     report = sealed.report()
     alone = [node["alone_accuracy"] for node in report["nodes"]]

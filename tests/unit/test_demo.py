@@ -21,6 +21,7 @@ from swarm_chain.cli.demo import _at_sites, _score_rows
 from swarm_chain.cli.demo_screen import LineScreen, describe_round, describe_waiting, render
 from swarm_chain.core.cids import Codec, cid_of, document_cid
 from swarm_chain.core.merge import parse_rule
+from swarm_chain.core.traffic import Traffic
 from swarm_chain.demo import AgentState, DemoReport, DemoSettings, NodeReport, RoundSummary, Scene
 from swarm_chain.demo.agents import AgentProcess
 from swarm_chain.demo.ground import require_unseen
@@ -424,10 +425,12 @@ def report(audit: AuditReport, *rounds: RoundSummary) -> DemoReport:
         alone_own={"accuracy": 0.75},
         swarm_own={"accuracy": 0.6},
         gas=110,
+        traffic=Traffic(rpc_sent=1_500, store_written=2_000_000),
+        data_bytes=42_000,
     )
     return DemoReport(
         settings=settings(),
-        nodes=(node, replace(node, name="node-2", alone_own={}, swarm_own={})),
+        nodes=(node, replace(node, name="node-2", alone_own={}, swarm_own={}, data_bytes=None)),
         pooled_metrics={"accuracy": 0.9},
         swarm_metrics={"accuracy": 0.8, "accuracy_low": 0.7, "accuracy_high": 0.9},
         test_samples=359,
@@ -444,6 +447,8 @@ def test_document__of_a_report_with_an_aborted_round__is_as_its_schema_says() ->
     made = report(audit_report(), summary(1), summary(2, Outcome.ABORTED), summary(3))
     Draft202012Validator(load_schema("demo")).validate(made.document())
     assert made.document()["rounds"][0]["excluded"] == [{"name": "node-2", "reason": "non-finite"}]
+    first, second = made.document()["nodes"]
+    assert (first["traffic"]["store_written"], first["data_bytes"], second["data_bytes"]) == (2_000_000, 42_000, None)
 
 
 def test_at_sites__several_that_hold_something_out__names_the_worst_and_the_best() -> None:
