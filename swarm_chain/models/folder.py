@@ -12,6 +12,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -28,8 +29,8 @@ CURRENT: Final = "current"
 MODEL: Final = "model.safetensors"
 ABOUT: Final = "model.json"
 _SWARM: Final = "swarm.json"
-_VERSION: Final = "round-"
-_TEMPORARY: Final = ".tmp-"
+_VERSION: Final = re.compile(r"round-\d{6,}-[0-9a-f]{16}")
+_TEMPORARY: Final = ".swarm-chain-"
 
 Fill = Callable[[Path], None]
 """Writes a model's files into a new folder, each on disk when it returns."""
@@ -107,7 +108,7 @@ class ModelFolder:
         sync_folder(self.root)
 
     def _prune(self, current: Path) -> None:
-        others = [path for path in self.root.glob(f"{_VERSION}*") if path != current and not path.is_symlink()]
+        others = [path for path in self.root.iterdir() if _VERSION.fullmatch(path.name) and path != current]
         newest_first = sorted(others, key=lambda path: path.stat().st_mtime_ns, reverse=True)
         for path in newest_first[max(0, self._keep - 1) :]:
             _remove(path)
@@ -137,7 +138,7 @@ def _write_whole(path: Path, document: Mapping[str, Any]) -> None:
 
 def _name(agreed: Agreed) -> str:
     """A model's folder: its round, for people, and its result, because a chain can change its mind."""
-    return f"{_VERSION}{agreed.number:06d}-{agreed.digest.hex()[:16]}"
+    return f"round-{agreed.number:06d}-{agreed.digest.hex()[:16]}"
 
 
 def _is_whole(version: Path, agreed: Agreed) -> bool:
