@@ -20,7 +20,7 @@ from swarm_chain.reporting.charts.sites import draw_sites
 from swarm_chain.reporting.report import Report, ResultEntry
 from swarm_chain.reporting.series import Chosen, Measurements, Series, agreed, choose_metrics, own, series_of
 from swarm_chain.reporting.tables.costs import bytes_table, gas_by_account_table, gas_by_call_table
-from swarm_chain.reporting.tables.metrics import head_table, series_table
+from swarm_chain.reporting.tables.metrics import MOST_SITES, group_table, head_table, series_table
 from swarm_chain.reporting.tables.rounds import node_table, round_table
 from swarm_chain.reporting.tables.table import Table
 from swarm_chain.reporting.words import Names, apart, moment, number, short, shown, size
@@ -146,7 +146,7 @@ def _tiles(report: Report) -> Iterator[tuple[str, str]]:
     yield "rounds finalised", f"{report.finalized}"
     if aborted:
         yield "aborted", f"{aborted}"
-    yield "active nodes", f"{report.active_nodes}"
+    yield f"nodes, {report.active_nodes} of them active", f"{len(report.labels)}"
     if report.compared and (means := _means(report, report.compared)):
         yield f"{shown(report.compared)}, mean of the sites", f"{number(means[0])} → {number(means[-1])}"
     yield "gas", f"{report.gas_total:,}"
@@ -164,6 +164,8 @@ class Head:
 
     title: str
     table: Table
+    all: Table | None
+    groups: Table | None
     sentence: str
     notes: Sequence[str]
 
@@ -175,7 +177,9 @@ def _head(report: Report, names: Names, chosen: Chosen) -> Head | None:
     which = "the genesis" if newest.round == 0 else f"the result of round {newest.round}"
     return Head(
         title=f"How {which} does at each site",
-        table=head_table(newest, chosen.whole, names, report.compared),
+        table=head_table(newest, chosen.whole, names, report.compared, most=MOST_SITES),
+        all=head_table(newest, chosen.whole, names, report.compared) if len(newest.sites) > MOST_SITES else None,
+        groups=group_table(newest, chosen.grouped, names) if chosen.grouped else None,
         sentence=_sentence(report, names),
         notes=list(_head_notes(report, newest)),
     )

@@ -35,7 +35,8 @@ def read_report(
     events = reader.events(pinned.number)
     chronicle = tell(chain_id=reader.chain_id, contract=reader.coordinator, swarm=swarm, events=events)
     on_progress("reading transactions", 0, 1)
-    transactions = list(reader.transactions(sorted({event.block_number for event in events})))
+    blocks = {event.block_number for event in events} | {reader.deployed_at(pinned.number)}
+    transactions = list(reader.transactions(sorted(blocks)))
     library = Library(chronicle, store)
     rounds = tuple(_rounds(chronicle, library, transactions, on_progress))
     return Report(

@@ -102,7 +102,7 @@ class Chosen:
 
 
 def choose_metrics(report: Report) -> Chosen:
-    """What to show: first what most sites measured, and of this first what models are usually compared by."""
+    """What to show: what models are usually compared by comes first, and last what few sites measured."""
     said = [metrics for _, sites in (*agreed(report), *own(report)) for metrics in sites.values()]
     uses: dict[str, int] = {}
     for metrics in said:
@@ -116,7 +116,8 @@ def choose_metrics(report: Report) -> Chosen:
 
 def _in_order(uses: Mapping[str, int]) -> list[str]:
     preferred = {name: place for place, name in enumerate(PREFERRED)}
-    return sorted(uses, key=lambda name: (-uses[name], preferred.get(name, len(preferred)), name))
+    often = max(uses.values(), default=0) / 2
+    return sorted(uses, key=lambda name: (uses[name] < often, preferred.get(name, len(preferred)), name))
 
 
 def _is_no_metric(name: str, names: Collection[str]) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from swarm_chain.reporting.charts.drawing import Path, Place, Word, at, polyline
-from swarm_chain.reporting.charts.scales import Scale, scale_of
+from swarm_chain.reporting.charts.scales import TICKS, Scale, round_step, scale_of
 from swarm_chain.reporting.words import number
 
 BELOW: Final = 30
@@ -45,8 +45,7 @@ class Axes:
             yield Word(x=at(self.rounds.start - 6), y=at(self.values.at(tick) + 4), text=self.say(tick), anchor="end")
 
     def _of_rounds(self) -> Iterable[Word]:
-        whole = [tick for tick in self.rounds.ticks() if tick == int(tick)]
-        for tick in whole:
+        for tick in self.rounds.ticks():
             y = at(self.height - BELOW + 18)
             yield Word(x=at(self.rounds.at(tick)), y=y, text=str(int(tick)), anchor="middle")
         yield Word(x=at(self.rounds.end), y=at(self.height - 1), text="round", anchor="end")
@@ -68,7 +67,13 @@ def axes(
     return Axes(
         width=width,
         height=height,
-        rounds=Scale(low=low - few, high=high + few, start=left, end=width - ASIDE),
+        rounds=Scale(
+            low=low - few,
+            high=high + few,
+            start=left,
+            end=width - ASIDE,
+            step=max(1.0, round_step((high - low or 1) / TICKS)),
+        ),
         values=scale_of(values, start=height - BELOW, end=ABOVE),
         say=say,
     )

@@ -44,8 +44,9 @@ def draw_curves(series: Series, frame: Axes, names: Names, styles: Mapping[Addre
         paths=[
             *frame.lines(),
             *_range(series, frame, styles),
+            *_lines(series, frame, {node: style for node, style in chosen.items() if style == "other"}, names),
             *mean_line(series, frame),
-            *_lines(series, frame, chosen, names),
+            *_lines(series, frame, {node: style for node, style in chosen.items() if style != "other"}, names),
         ],
         dots=list(_dots(series, frame, chosen, names)),
         words=frame.words(),

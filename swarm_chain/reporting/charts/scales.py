@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
 from typing import Final
+
+import numpy as np
 
 TICKS: Final = 5
 """About how many numbers stand beside an axis."""
@@ -18,12 +19,13 @@ HUGE: Final = 1e100
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scale:
-    """Values from `low` to `high`, drawn from `start` to `end`."""
+    """Values from `low` to `high`, drawn from `start` to `end`; `step` lies between two of its round numbers."""
 
     low: float
     high: float
     start: float
     end: float
+    step: float
 
     def at(self, value: float) -> float:
         """Where a value is drawn; at the nearest end where it lies beyond."""
@@ -36,9 +38,8 @@ class Scale:
 
     def ticks(self) -> list[float]:
         """Round numbers from low to high: about five."""
-        step = _round_step((self.high - self.low) / TICKS)
-        first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
-        return [place * step for place in range(first, last + 1)]
+        first, last = math.ceil(self.low / self.step - 1e-9), math.floor(self.high / self.step + 1e-9)
+        return [place * self.step for place in range(first, last + 1)]
 
 
 def scale_of(values: Sequence[float], *, start: float, end: float) -> Scale:
@@ -50,28 +51,27 @@ def scale_of(values: Sequence[float], *, start: float, end: float) -> Scale:
     room = (high - low) / 20 if high - low > largest / 1e6 else largest / 20 or 0.05
     floor = 0.0 if low >= 0 else -math.inf
     ceiling = 1.0 if low >= 0 and high <= 1 else math.inf
-    return _to_ticks(Scale(low=max(low - room, floor), high=min(high + room, ceiling), start=start, end=end))
-
-
-def _to_ticks(scale: Scale) -> Scale:
-    """The scale, made a little longer, so that it begins and ends with one of its round numbers."""
-    step = _round_step((scale.high - scale.low) / TICKS)
-    low, high = math.floor(scale.low / step + 1e-9) * step, math.ceil(scale.high / step - 1e-9) * step
-    return Scale(low=low, high=high, start=scale.start, end=scale.end)
+    low, high = max(low - room, floor), min(high + room, ceiling)
+    step = round_step((high - low) / TICKS)
+    # A little longer, so that it begins and ends with a round number.
+    low, high = math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step
+    return Scale(low=low, high=high, start=start, end=end, step=step)
 
 
 def _usual(values: Sequence[float]) -> Sequence[float]:
     """The values without those that are far from the others, or huge."""
-    sane = [value for value in values if abs(value) < HUGE] or [0.0]
-    middle = median(sane)
-    typical = max(median(abs(value - middle) for value in sane), abs(middle) / 100, 0.01)
-    return [value for value in sane if abs(value - middle) <= FAR * typical] or [middle]
+    sane = np.array([value for value in values if abs(value) < HUGE] or [0.0])
+    middle = float(np.median(sane))
+    distances = np.abs(sane - middle)
+    typical = max(float(np.median(distances)), abs(middle) / 100, 0.01)
+    kept: list[float] = sane[distances <= FAR * typical].tolist()
+    return kept or [middle]
 
 
-def _round_step(step: float) -> float:
+def round_step(step: float) -> float:
     """The next of 1, 2 and 5 times a power of ten.
 
-    >>> _round_step(0.03), _round_step(7)
+    >>> round_step(0.03), round_step(7)
     (0.05, 10.0)
     """
     power = 10.0 ** math.floor(math.log10(step))

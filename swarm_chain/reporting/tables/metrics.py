@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean
 from typing import Final
 
 from swarm_chain.chronicle import mean_of
@@ -11,7 +12,7 @@ from swarm_chain.reporting.charts.scales import thinned
 from swarm_chain.reporting.report import ResultEntry
 from swarm_chain.reporting.series import Series
 from swarm_chain.reporting.tables.table import MOST_ROWS, Cell, Table, name_cell
-from swarm_chain.reporting.words import Names, apart, number, short
+from swarm_chain.reporting.words import Names, apart, number, short, shown
 from swarm_chain.types import Address, Metrics
 
 MOST_SITES: Final = 12
@@ -20,17 +21,21 @@ MOST_COLUMNS: Final = 8
 """Metrics that have a column beside the sites."""
 
 
-def head_table(result: ResultEntry, metrics: Sequence[str], names: Names, by: str | None) -> Table:
-    """How a result does at each site, the worst and the best of each metric marked; the last row is the mean."""
+def head_table(
+    result: ResultEntry, metrics: Sequence[str], names: Names, by: str | None, *, most: int = MOST_ROWS
+) -> Table:
+    """How a result does at each site, the worst and the best of each metric marked; the last row is the mean.
+
+    Of more than `most` sites those where it does worst, and a few where it does best.
+    """
     shown = [name for name in metrics if result.of(name)][:MOST_COLUMNS]
     ends = {name: _ends(name, result.of(name)) for name in shown}
     nodes = _worst_first(result, by) if len(result.sites) > MOST_SITES else list(result.sites)
-    rows = [_site_row(node, result.sites[node], shown, ends, names) for node in nodes[:MOST_ROWS]]
-    left = len(nodes) - len(rows)
+    drawn = nodes if len(nodes) <= most else [*nodes[: most - most // 4], *nodes[-(most // 4) :]]
     return Table(
         columns=["site", *shown, "test examples"],
-        rows=rows,
-        note=f"{left} more sites, which do better, are left out." if left else "",
+        rows=[_site_row(node, result.sites[node], shown, ends, names) for node in drawn],
+        note=f"{len(nodes) - len(drawn)} sites between these are left out." if len(drawn) < len(nodes) else "",
         summary=_mean_row(result, shown) if len(nodes) > 1 else (),
     )
 
@@ -76,6 +81,24 @@ def _mean_row(result: ResultEntry, shown: Sequence[str]) -> list[Cell]:
     return [*cells, Cell(text="")]
 
 
+def group_table(result: ResultEntry, metrics: Sequence[str], names: Names) -> Table:
+    """How a result does by class and group, a row a metric: of a few sites all, of many the mean and both ends."""
+    by_metric = {name: values for name in metrics if (values := result.of(name))}
+    if len(result.sites) <= MOST_SITES:
+        rows = [_sites_row(name, values, list(result.sites)) for name, values in by_metric.items()]
+        return Table(columns=["metric", *(names.of(node) for node in result.sites)], rows=rows)
+    rows = [
+        [name_cell(shown(name, 60)), *_summary(name, values, fmean(values.values()), names)]
+        for name, values in by_metric.items()
+    ]
+    return Table(columns=["metric", *_SUMMARY], rows=rows)
+
+
+def _sites_row(metric: str, values: Mapping[Address, float], nodes: Sequence[Address]) -> list[Cell]:
+    cells = (Cell(text=number(values[node]) if node in values else "-") for node in nodes)
+    return [name_cell(shown(metric, 60)), *cells]
+
+
 # ------------------------------------------------------------------------------------------------------------- by round
 
 
@@ -90,8 +113,8 @@ def series_table(series: Series, names: Names) -> Table:
         columns = ["round", *(names.of(node) for node in by_site), "mean"]
         rows = [_few_row(one, by_site.values(), means[one]) for one in rounds]
         return Table(columns=columns, rows=rows, note=note)
-    rows = [_many_row(series.metric, one, by_site, means[one], names) for one in rounds]
-    return Table(columns=["round", "mean", "worst", "best", "sites"], rows=rows, note=note)
+    rows = [[Cell(text=str(one)), *_summary(series.metric, _there(by_site, one), means[one], names)] for one in rounds]
+    return Table(columns=["round", *_SUMMARY], rows=rows, note=note)
 
 
 def _few_row(round_: int, sites: Iterable[Mapping[int, float]], mean: float) -> list[Cell]:
@@ -99,16 +122,20 @@ def _few_row(round_: int, sites: Iterable[Mapping[int, float]], mean: float) -> 
     return [Cell(text=text) for text in (str(round_), *values, number(mean))]
 
 
-def _many_row(
-    metric: str, round_: int, by_site: Mapping[Address, Mapping[int, float]], mean: float, names: Names
-) -> list[Cell]:
-    there = {node: values[round_] for node, values in by_site.items() if round_ in values}
-    worst, best = _ends(metric, there)
-    at = {value: node for node, value in reversed(there.items())}
+def _there(by_site: Mapping[Address, Mapping[int, float]], round_: int) -> dict[Address, float]:
+    return {node: values[round_] for node, values in by_site.items() if round_ in values}
+
+
+_SUMMARY: Final = ("mean", "worst", "best", "sites")
+
+
+def _summary(metric: str, values: Mapping[Address, float], mean: float, names: Names) -> list[Cell]:
+    """Many sites in a few cells."""
+    worst, best = _ends(metric, values)
+    at = {value: node for node, value in reversed(list(values.items()))}
     return [
-        Cell(text=str(round_)),
         Cell(text=number(mean)),
         Cell(text=number(worst), remark=apart(names.of(at[worst]))),
         Cell(text=number(best), remark=apart(names.of(at[best]))),
-        Cell(text=str(len(there))),
+        Cell(text=str(len(values))),
     ]
