@@ -28,7 +28,9 @@ from swarm_chain.core.weights import Specs, WeightsFile, check_finite, check_sha
 from swarm_chain.errors import (
     ConfigurationError,
     InvalidCid,
+    MalformedFile,
     MalformedWeights,
+    NotFinite,
     ShapeMismatch,
     TaskError,
     TaskMismatch,
@@ -84,6 +86,7 @@ def make_genesis(task: Task, merge: MergeSettings, *, start: Start | None = None
 
     Raises `ShapeMismatch`, `MalformedWeights` or `NotFinite` where that does not hold weights of the task's model.
     """
+    from swarm_chain.adapters.torch_parameters import require_finite
     from swarm_chain.adapters.torch_trainer import initial_tensors
 
     shared, frozen = initial_tensors(task)
@@ -95,6 +98,7 @@ def make_genesis(task: Task, merge: MergeSettings, *, start: Start | None = None
         check_finite(found)
     task.frozen_parameters = start.frozen or frozen
     check_shapes(specs_of(frozen), specs_of(task.frozen_parameters))
+    require_finite(task.frozen_parameters, what="the frozen tensors", advice="start from another model")
     document = task_document(task, specs, merge)
     file = import_bytes(start.weights)
     return Genesis(
@@ -216,12 +220,15 @@ def _frozen_entries(frozen: Parameters) -> Mapping[str, Scalar]:
 
 def _frozen_in(document: TaskDocument, get: Get, specs: Specs) -> Parameters:
     """The tensors that nobody trains, as the swarm's task names them: they must fit the model."""
+    from swarm_chain.adapters.torch_parameters import require_finite
+
     named = document.training.get(FROZEN_WEIGHTS)
     try:
         link = parse_cid(str(named))
         found = weights.decode(_file_in(get, link, total_size(specs)))
         check_shapes(specs, specs_of(found))
-    except (InvalidCid, TooLarge, MalformedWeights, ShapeMismatch) as error:
+        require_finite(found, what="they", advice="ask who deployed the swarm")
+    except (InvalidCid, TooLarge, MalformedFile, MalformedWeights, ShapeMismatch, NotFinite) as error:
         raise TaskMismatch(f"the swarm's frozen tensors ({named!r:.80}) are not this task's: {error}") from error
     return found
 
@@ -242,6 +249,8 @@ def _safetensors_in(path: Path) -> Parameters:
     from swarm_chain.adapters.torch_parameters import to_array
 
     try:
+        # Safetensors' own errors do not say why a file cannot be read.
+        path.open("rb").close()
         return {name: to_array(name, tensor) for name, tensor in sorted(load_file(path).items())}
     except OSError as error:
         raise ConfigurationError(f"weights {path} cannot be read: {error.strerror}; give another file") from error

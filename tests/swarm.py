@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from pathlib import Path
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swarm_chain.adapters.memory import MemoryChain, MemoryStore
+from swarm_chain.adapters.torch_trainer import TorchTrainer
 from swarm_chain.agent.activity import Activity
 from swarm_chain.agent.agent import Agent
 from swarm_chain.agent.contribution import Contribution
@@ -26,6 +27,7 @@ from swarm_chain.core.documents import (
     ResultDocument,
     ShippedSource,
     TaskDocument,
+    UpdateDocument,
     UpdateSettings,
     genesis,
     read,
@@ -33,7 +35,9 @@ from swarm_chain.core.documents import (
 from swarm_chain.core.publication import Publication
 from swarm_chain.core.spool import Spool
 from swarm_chain.errors import BlockNotFound, DataError
-from swarm_chain.ports import MAX_BLOCK, Chain, Progress, UpdateStore
+from swarm_chain.genesis import Genesis, make_genesis, put_genesis, same_task
+from swarm_chain.ports import MAX_BLOCK, Chain, Progress, Trainer, UpdateStore
+from swarm_chain.tasks import Task
 from swarm_chain.types import (
     AddNode,
     Address,
@@ -157,7 +161,7 @@ class Node:
     account: Address
     chain: MemoryChain
     store: PartialStore
-    trainer: CountingTrainer
+    trainer: Any
     folder: Path
     agent: Agent
     journal: Journal
@@ -198,28 +202,31 @@ class Swarm:
         self.policies = dict(policies or {})
         self.faults = dict(faults or {})
         self.shared = MemoryStore()
-        parameters = {"a": np.zeros((2, 3), np.float32), "b": np.zeros((), np.float32)}
-        self.task = task_of(parameters)
-        file = unixfs.import_bytes(weights.encode(parameters), self.shared.put)
-        result = genesis(self.task, weights=file.cid, size=file.size)
-        for document in (self.task, result):
-            self.shared.put(document.cid(), document.encode())
-        self.chain = MemoryChain(swarm_config(self.task, result.digest(), is_sealed=is_sealed))
+        made = self._genesis()
+        put_genesis(made, self.shared)
+        self.task = made.task
+        self.chain = MemoryChain(swarm_config(self.task, made.result.digest(), is_sealed=is_sealed))
         self.nodes = [self.join(index) for index in range(nodes)]
 
-    def join(self, index: int, trainer: CountingTrainer | None = None) -> Node:
+    def _genesis(self) -> Genesis:
+        parameters = {"a": np.zeros((2, 3), np.float32), "b": np.zeros((), np.float32)}
+        task, data = task_of(parameters), weights.encode(parameters)
+        file = unixfs.import_bytes(data)
+        return Genesis(task=task, result=genesis(task, weights=file.cid, size=file.size), weights=data)
+
+    def join(self, index: int, trainer: Trainer | None = None) -> Node:
         account = Address(bytes([index + 1]) * 20)
         self.chain.as_account(ADMIN).send(AddNode(node=account, label=f"node {index}"))
         trainer = trainer or self._trainer(index)
         return self.start(account, trainer, self.folder / str(index), self.policies.get(index))
 
-    def _trainer(self, index: int) -> CountingTrainer:
+    def _trainer(self, index: int) -> Trainer:
         """Node 3 moves parameters by 1,000 on 40 samples; one that copies moves them like node 0."""
         fault = self.faults.get(index)
         step, samples = 10.0 ** (0 if fault is Fault.COPIED else index), 10 * (index + 1)
         return CountingTrainer(step, samples) if fault is None else FaultyTrainer(step, samples, fault)
 
-    def start(self, account: Address, trainer: CountingTrainer, folder: Path, policy: Policy | None = None) -> Node:
+    def start(self, account: Address, trainer: Trainer, folder: Path, policy: Policy | None = None) -> Node:
         """A node's agent over its folder: as after a start, or a kill and a start."""
         chain, store = self.chain.as_account(account), PartialStore(self.shared)
         journal = Journal(
@@ -260,11 +267,37 @@ class Swarm:
 
     def head_value(self) -> float:
         """The number that all of the head's parameters have: nodes add to it what is theirs."""
-        document = self.head()
-        data = b"".join(unixfs.read(self.shared.get, unixfs.File(cid=document.weights, size=document.bytes)))
-        values = {float(value) for array in weights.decode(data).values() for value in array.reshape(-1)}
+        values = {float(value) for array in self.parameters_of(self.head()).values() for value in array.reshape(-1)}
         (value,) = values
         return value
+
+    def parameters_of(self, document: ResultDocument | UpdateDocument) -> Parameters:
+        """The tensors behind a result or an update, as any stranger reads them."""
+        file = unixfs.File(cid=document.weights, size=document.bytes)
+        return weights.decode(b"".join(unixfs.read(self.shared.get, file)))
+
+    def updates(self) -> list[UpdateDocument]:
+        """The updates that the head's merge included, by their nodes."""
+        return [read(self.shared.get, one.update.digest, UpdateDocument) for one in self.head().included]
+
+
+class TorchSwarm(Swarm):
+    """A swarm that trains a task with torch, a node for each of the data."""
+
+    def __init__(self, folder: Path, make_task: Callable[[], Task], data: Sequence[str], **options: Any) -> None:
+        self.make_task, self.data = make_task, data
+        super().__init__(folder, nodes=len(data), **options)
+
+    def _genesis(self) -> Genesis:
+        return make_genesis(self.make_task(), MergeSettings(rule="weighted_mean"))
+
+    def _trainer(self, index: int) -> Trainer:
+        return TorchTrainer(same_task(self.make_task(), self.task, self.shared.get), self.data[index])
+
+    def restart(self, node: Node) -> Node:
+        """As after a kill; the trainer with its task is a new one too."""
+        node.trainer = self._trainer(self.nodes.index(node))
+        return super().restart(node)
 
 
 def task_of(parameters: Parameters) -> TaskDocument:
@@ -282,7 +315,7 @@ def wire(
     task: TaskDocument,
     chain: Chain,
     store: UpdateStore,
-    trainer: CountingTrainer,
+    trainer: Trainer,
     folder: Path,
     journal: Journal,
     policy: Policy,

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import Module
+from torch.nn.parameter import is_lazy
 
 from swarm_chain.errors import NotFinite, ShapeMismatch, TaskError
 from swarm_chain.types import Parameters
@@ -69,6 +70,8 @@ def to_array(name: str, tensor: object) -> NDArray[Any]:
     """A copy of a tensor as an array. Raises `TaskError` for what is none, or of a type that weights cannot have."""
     if not isinstance(tensor, Tensor):
         raise TaskError(f"the model's state {name} is no tensor: keep it out of the module's state dict")
+    if is_lazy(tensor):
+        raise TaskError(f"the model's tensor {name} has no shape yet: give lazy layers their sizes")
     tensor = tensor.detach().cpu()
     if tensor.dtype in _FOREIGN:
         carrier = {1: torch.int8, 2: torch.int16}[tensor.itemsize]

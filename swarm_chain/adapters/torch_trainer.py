@@ -12,6 +12,8 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 from torch.nn import Module
 from torch.utils.data import Dataset
 
@@ -39,6 +41,7 @@ _LOOK_AT_DATA = "look for extreme values in the data, or give the task a lower l
 PRIVATE: Final = "private/"
 REMEMBERED: Final = "task/"
 """What the names in a node's memory begin with: of its model's private tensors, and of what its task keeps."""
+CPU: Final = torch.device("cpu")
 NOTHING: Final[Parameters] = MappingProxyType({})
 
 # Torch's random numbers and settings are the process's: one training at a time.
@@ -96,8 +99,7 @@ def initial_parameters(task: Task) -> Parameters:
 
 def initial_tensors(task: Task) -> tuple[Parameters, Parameters]:
     """What a task's model starts from: the shared tensors, and the frozen ones."""
-    with _repeatable(task, 0):
-        found = parameters_of(task.model())
+    found = _at_start(task)
     layers = Layers.of(found.keys(), private=task.private, frozen=task.frozen)
     return _picked(found, layers.shared), _picked(found, layers.frozen)
 
@@ -121,29 +123,38 @@ def score_together(task: Task, sites: Sequence[tuple[Parameters, Parameters, Dat
 
 def module_of(task: Task, parameters: Parameters, *, memory: Parameters = NOTHING) -> Module:
     """A task's model with these parameters, on the processor. Raises `ShapeMismatch`, `NotFinite`."""
-    with _repeatable(task, 0):
-        return TaskModel(task, parameters, memory).module.cpu()
+    with _repeatable(task, 0, CPU):
+        return TaskModel(task, parameters, memory, CPU).module
 
 
 class TaskModel:
-    """A task's model put together of a swarm's parameters, the frozen ones, and what the node remembers."""
+    """A task's model put together of a swarm's parameters, the frozen ones, and what the node remembers.
 
-    def __init__(self, task: Task, parameters: Parameters, memory: Parameters) -> None:
+    On `device`, or where the task trains.
+    """
+
+    def __init__(
+        self, task: Task, parameters: Parameters, memory: Parameters, device: torch.device | None = None
+    ) -> None:
         require_finite(parameters, what="the parameters to start from", advice="start from another model")
         self._task, self.module = task, task.model()
         own = parameters_of(self.module)
         self._layers = Layers.of(own.keys(), private=task.private, frozen=task.frozen)
-        self._frozen = task.frozen_parameters or _picked(own, self._layers.frozen)
-        private = _named(memory, PRIVATE) or _picked(own, self._layers.private)
+        # What no swarm brings and no training left behind is as the task's seed makes it, in every round.
+        start = _at_start(task) if task.private or task.frozen else own
+        self._frozen = task.frozen_parameters or _picked(start, self._layers.frozen)
+        private = _named(memory, PRIVATE) or _picked(start, self._layers.private)
         check_same(_picked(own, self._layers.shared), parameters)
         load_parameters(self.module, {**parameters, **self._frozen, **private})
         task.memory = {name: to_tensor(array) for name, array in _named(memory, REMEMBERED).items()}
-        self.module.to(task.device)
+        self.module.to(device or task.device)
 
     def train(self, examples: Dataset[Any], on_progress: Progress) -> None:
         """Trains what is not frozen, in place. Raises `NotFinite`, and what the task's training does."""
         for name, parameter in self.module.named_parameters():
             parameter.requires_grad_(parameter.requires_grad and name not in self._layers.frozen)
+        # As a new model is, for loops that count on it: evaluating the base turned it off.
+        self.module.train()
         self._task.train(self.module, examples, on_progress)
         # Statistics of a frozen layer move in training all the same.
         found = parameters_of(self.module)
@@ -164,10 +175,15 @@ class TaskModel:
     def memory(self) -> Parameters:
         """What stays on the node for its next training."""
         private = _picked(parameters_of(self.module), self._layers.private)
-        kept = {name: to_array(name, tensor) for name, tensor in self._task.memory.items()}
         return {PRIVATE + name: array for name, array in private.items()} | {
-            REMEMBERED + name: array for name, array in kept.items()
+            REMEMBERED + name: _remembered(name, tensor) for name, tensor in self._task.memory.items()
         }
+
+
+def _at_start(task: Task) -> Parameters:
+    """All tensors of a task's model as its seed makes them. Whoever deploys need not have the device of the nodes."""
+    with _repeatable(task, 0, CPU):
+        return parameters_of(task.model())
 
 
 def _picked(parameters: Parameters, names: frozenset[str]) -> Parameters:
@@ -176,6 +192,13 @@ def _picked(parameters: Parameters, names: frozenset[str]) -> Parameters:
 
 def _named(memory: Parameters, prefix: str) -> Parameters:
     return {name.removeprefix(prefix): array for name, array in memory.items() if name.startswith(prefix)}
+
+
+def _remembered(name: object, tensor: object) -> NDArray[Any]:
+    """What a task keeps under a name. Raises `TaskError` for what is no tensor."""
+    if not isinstance(name, str) or not isinstance(tensor, Tensor):
+        raise TaskError(f"the task's memory holds {name!r}, a {type(tensor).__name__}: keep tensors there, by names")
+    return to_array(name, tensor)
 
 
 def _numbers(metrics: Mapping[str, float], samples: int) -> Metrics:
@@ -195,12 +218,12 @@ def _numbers(metrics: Mapping[str, float], samples: int) -> Metrics:
 
 
 @contextmanager
-def _repeatable(task: Task, round_number: int) -> Iterator[None]:
+def _repeatable(task: Task, round_number: int, device: torch.device | None = None) -> Iterator[None]:
     """Torch on one thread, with deterministic algorithms and its own random numbers; all put back afterwards.
 
     Sums depend on how many threads share them, so there is one. Nodes of a swarm on one machine want that too.
     """
-    device = task.device
+    device = device or task.device
     gpus = [torch.cuda.current_device()] if device.type == "cuda" else []
     with _torch_settings, torch.random.fork_rng(devices=gpus):
         threads, was_deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()

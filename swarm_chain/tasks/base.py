@@ -153,8 +153,10 @@ class Task(ABC):
         return NodeData(training=training, held_out=held_out)
 
     def predict(self, model: Module, inputs: Any) -> Any:
-        """What a model says of a batch's inputs: where they are a mapping, they are given by name."""
-        return model(**inputs) if isinstance(inputs, Mapping) else model(inputs)
+        """What a model says of a batch's inputs: several are given by name, or in their order."""
+        if isinstance(inputs, Mapping):
+            return model(**inputs)
+        return model(*inputs) if isinstance(inputs, list | tuple) else model(inputs)
 
     def metrics(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
         """How good the outputs are, by name. One that is undefined for these examples is NaN.

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Final, Self
 
-from swarm_chain.core.fields import Scalar
+from swarm_chain.core.documents import FROZEN_WEIGHTS
+from swarm_chain.core.fields import Scalar, is_text
 from swarm_chain.errors import TaskError
 
 OPTIMIZERS: Final = ("sgd", "adam", "adamw")
@@ -41,6 +42,7 @@ class Hyperparameters:
     def __post_init__(self) -> None:
         """Refuses values of another type, and values that no training can use."""
         for field in fields(self):
+            _check_field(field.name, type(field.default))
             self._check_type(field.name, type(field.default), getattr(self, field.name))
         self._require(0 <= self.seed < 2**63, "seed", "from 0 to 2**63 - 1")
         self._require(self.epochs >= 1, "epochs", "at least 1")
@@ -73,9 +75,19 @@ class Hyperparameters:
             object.__setattr__(self, name, float(value))
         elif type(value) is not wanted:
             raise TaskError(f"hyper-parameter {name} is {value!r}: give a value of type {wanted.__name__}")
+        if isinstance(value, str) and not is_text(value):
+            raise TaskError(f"hyper-parameter {name} is {value[:80]!r}: give at most 4096 characters, all printable")
         if isinstance(value, float) and not math.isfinite(value):
             raise TaskError(f"hyper-parameter {name} is {value!r}: give a finite number")
 
     def _require(self, holds: bool, name: str, wanted: str) -> None:
         if not holds:
             raise TaskError(f"hyper-parameter {name} is {getattr(self, name)!r}: give a value {wanted}")
+
+
+def _check_field(name: str, kind: type) -> None:
+    """Returns if a document can hold a setting with a default of that type. Raises `TaskError`."""
+    if kind not in (bool, int, float, str):
+        raise TaskError(f"hyper-parameter {name} needs a default that is a number, a text, or true or false")
+    if name == FROZEN_WEIGHTS:
+        raise TaskError(f"hyper-parameter {name} stands for the frozen tensors in documents: call yours otherwise")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from swarm_chain.tasks.batches import batches, count, moved
-from swarm_chain.tasks.optimizers import restore, state_of
+from swarm_chain.tasks.optimizers import kept_state, restore
 
 if TYPE_CHECKING:
     from torch.nn import Module
@@ -25,11 +25,11 @@ def fit(task: Task, model: Module, examples: Dataset[Any], on_progress: Progress
     is_mixed, precision = settings.precision != "float32", getattr(torch, settings.precision)
     # Gradients in float16 underflow without a scale.
     scaler = GradScaler(device.type, enabled=settings.precision == "float16")
-    in_an_epoch = -(-count(examples) // settings.batch_size)
     done = 0
     model.train()
     for _ in range(settings.epochs):
-        order = torch.randperm(count(examples)).tolist()
+        order = _epoch(count(examples), settings.batch_size)
+        in_an_epoch = -(-len(order) // settings.batch_size)
         for inputs, targets in batches(examples, settings.batch_size, order):
             optimizer.zero_grad()
             with autocast(device.type, dtype=precision if is_mixed else None, enabled=is_mixed):
@@ -40,4 +40,15 @@ def fit(task: Task, model: Module, examples: Dataset[Any], on_progress: Progress
             done += 1
             on_progress(done / (in_an_epoch * settings.epochs))
     if settings.keep_optimizer:
-        task.memory = state_of(optimizer)
+        task.memory = kept_state(optimizer, task.memory)
+
+
+def _epoch(number: int, batch_size: int) -> list[int]:
+    """The rows of all examples in a random order.
+
+    Without the last one where it would be a batch by itself: batch norm cannot train on one, and each has its turn.
+    """
+    import torch
+
+    order: list[int] = torch.randperm(number).tolist()
+    return order[:-1] if 1 < batch_size < number and number % batch_size == 1 else order
