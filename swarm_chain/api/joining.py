@@ -79,7 +79,7 @@ def find_swarm(
     acting, meter = open_account(account, password=password, chain_id=chain_id), Meter()
     chain = Web3Chain.connect(
         urls,
-        code.contract if code else _address(contract),
+        code.contract if code else contract_address(contract),
         chain_id=chain_id,
         signer=acting.signer,
         deployed_at=code.deployment_block if code else None,
@@ -170,7 +170,8 @@ def _code_in(contract: str | bytes) -> InvitationCode | None:
     return decode_invitation(contract) if is_code and isinstance(contract, str) else None
 
 
-def _address(contract: str | bytes) -> Address:
+def contract_address(contract: str | bytes) -> Address:
+    """20 bytes, from an address as people write it. Raises `ConfigurationError`."""
     if isinstance(contract, bytes) and len(contract) == 20:
         return Address(contract)
     text = contract.strip() if isinstance(contract, str) else ""

@@ -36,14 +36,20 @@ def fetch_model(store: UpdateStore, result: ResultDocument, task: TaskDocument, 
     It has the result's weights, and the frozen tensors, where the task has some. Raises `TooLarge`, `MalformedFile`,
     `MalformedWeights`, `ShapeMismatch`, `NotFinite` for what is no model of the task, what the store does, `OSError`.
     """
-    link = frozen_link(task)
     with _about(result):
+        link = frozen_link(task)
         if link is None:
-            _fetch_weights(store, result, task, path)
+            _fetch_shared(store, result, task, path)
         else:
             _fetch_both(store, result, task, link, path)
     with path.open("rb") as stream:
         return Fetched(sha256=hashlib.file_digest(stream, "sha256").hexdigest(), frozen=link)
+
+
+def fetch_weights(store: UpdateStore, result: ResultDocument, task: TaskDocument, path: Path) -> None:
+    """Writes a result's weights to a new file: the tensors that the swarm trains. Raises what `fetch_model` does."""
+    with _about(result):
+        _fetch_shared(store, result, task, path)
 
 
 def frozen_link(task: TaskDocument) -> Cid | None:
@@ -57,7 +63,7 @@ def frozen_link(task: TaskDocument) -> Cid | None:
         raise MalformedDocument(f"the task {task.name} links to no file of frozen tensors: {error}") from error
 
 
-def _fetch_weights(store: UpdateStore, result: ResultDocument, task: TaskDocument, path: Path) -> None:
+def _fetch_shared(store: UpdateStore, result: ResultDocument, task: TaskDocument, path: Path) -> None:
     if result.bytes > task.update.max_bytes:
         raise TooLarge(f"it declares {result.bytes} bytes where its task allows {task.update.max_bytes}")
     _fetch(store, File(cid=result.weights, size=result.bytes), path)
@@ -69,7 +75,7 @@ def _fetch_weights(store: UpdateStore, result: ResultDocument, task: TaskDocumen
 
 def _fetch_both(store: UpdateStore, result: ResultDocument, task: TaskDocument, link: Cid, path: Path) -> None:
     with _beside(path, "shared") as shared, _beside(path, "frozen") as frozen:
-        _fetch_weights(store, result, task, shared)
+        _fetch_shared(store, result, task, shared)
         _fetch(store, find_file(store.get, link, max_bytes=MAX_FROZEN), frozen)
         _join(shared, frozen, path)
 
