@@ -29,7 +29,8 @@ def site_lines(found: SwarmStatus, sites: Sites | None) -> Iterable[str]:
         f"{values[sites.best]:.4g} at {_name(found, sites.best)}"
     )
     if group := sites.worst_group:
-        yield f"groups    worst is {printable(group.group)} at {_name(found, group.node)}, {group.value:.4g}"
+        where = f"{printable(group.group)} at {_name(found, group.node)}"
+        yield f"groups    worst by {printable(group.metric)}: {where}, {group.value:.4g}"
 
 
 def agent_lines(found: SwarmStatus, sites: Sites | None, agents: Mapping[bytes, NodeStatusFile]) -> Iterable[str]:
@@ -45,23 +46,21 @@ def site_table(found: SwarmStatus, sites: Sites, *, is_wide: bool) -> Table:
     """A line for each node that scored the model; with all its metrics where there is room."""
     from rich.markup import escape
 
-    columns = [_model(sites), escape(printable(sites.metric or "no shared metric")), "test examples", "worst group"]
-    rows = [_row(found, sites, node) for node in sites.model.metrics]
-    if is_wide:
-        every = map(describe_metrics, sites.model.metrics.values())
-        return table(*columns, "all", rows=[(*row, said) for row, said in zip(rows, every, strict=True)])
-    return table(*columns, rows=rows)
+    columns = [_model(sites), escape(printable(sites.metric or "no shared metric")), "test examples"]
+    columns += ["worst group"] if sites.worst_group else []
+    columns += ["all"] if is_wide else []
+    return table(*columns, rows=[tuple(_cells(found, sites, node, is_wide)) for node in sites.model.metrics])
 
 
-def _row(found: SwarmStatus, sites: Sites, node: Address) -> tuple[str, ...]:
+def _cells(found: SwarmStatus, sites: Sites, node: Address, is_wide: bool) -> Iterable[str]:
     metrics, group = sites.model.metrics[node], sites.worst_group_at(node)
-    examples = metrics.get(TEST_SAMPLES)
-    return (
-        found.label_of(node),
-        describe_metric(sites.metric, metrics) if sites.metric else "-",
-        "-" if examples is None else f"{examples:,.0f}",
-        f"{group.group} {group.value:.4g}" if group else "-",
-    )
+    yield found.label_of(node)
+    yield describe_metric(sites.metric, metrics) if sites.metric else "-"
+    yield f"{metrics[TEST_SAMPLES]:,.0f}" if TEST_SAMPLES in metrics else "-"
+    if sites.worst_group:
+        yield f"{group.group} {group.value:.4g}" if group else "-"
+    if is_wide:
+        yield describe_metrics(metrics)
 
 
 def _model(sites: Sites) -> str:

@@ -15,6 +15,8 @@ from swarm_chain.types import Address, Digest, Metrics, RoundNumber
 
 K = TypeVar("K")
 
+ACCURACY: Final = "accuracy"
+RECALL: Final = "recall"
 LOOKED_AT: Final = 3
 """Results that are looked at, from the head back, for one that nodes have scored."""
 
@@ -34,6 +36,7 @@ class GroupScore:
 
     node: Address
     group: str
+    metric: str
     value: float
 
 
@@ -84,11 +87,17 @@ class Sites:
         return self._worst_of(self._groups({node: self.model.metrics[node]}))
 
     def _groups(self, metrics: Mapping[Address, Metrics]) -> Iterator[GroupScore]:
-        end = f".{self.metric}"
+        measured = self._group_metric()
         for node, found in metrics.items():
             for name in sorted(found):
-                if self.metric is not None and name.endswith(end):
-                    yield GroupScore(node=node, group=name.removesuffix(end), value=found[name])
+                group, _, metric = name.rpartition(".")
+                if group and metric == measured:
+                    yield GroupScore(node=node, group=group, metric=metric, value=found[name])
+
+    def _group_metric(self) -> str | None:
+        """What groups are compared by: the same as nodes; classes by their recall, which is accuracy within a class."""
+        measured = {name.rpartition(".")[2] for found in self.model.metrics.values() for name in found if "." in name}
+        return RECALL if self.metric == ACCURACY and ACCURACY not in measured else self.metric
 
     def _worst_of(self, groups: Iterable[GroupScore]) -> GroupScore | None:
         by_group = {(one.node, one.group): one for one in groups}
@@ -158,7 +167,8 @@ def document_of(sites: Sites | None) -> Mapping[str, Any] | None:
         "worst": sites.worst and _hex(sites.worst),
         "best": sites.best and _hex(sites.best),
         "distance": sites.distance,
-        "worst_group": group and {"node": _hex(group.node), "group": group.group, "value": group.value},
+        "worst_group": group
+        and {"node": _hex(group.node), "group": group.group, "metric": group.metric, "value": group.value},
     }
 
 

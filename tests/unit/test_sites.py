@@ -101,9 +101,17 @@ def test_compare__groups__the_worst_of_all_nodes_and_of_each() -> None:
             },
         )
     )
-    assert found.worst_group == GroupScore(node=A, group="female", value=0.6)
-    assert found.worst_group_at(B) == GroupScore(node=B, group="male", value=0.65)
+    assert found.worst_group == GroupScore(node=A, group="female", metric="accuracy", value=0.6)
+    assert found.worst_group_at(B) == GroupScore(node=B, group="male", metric="accuracy", value=0.65)
     assert found.worst_group_at(C) is None
+
+
+def test_compare__classes__by_their_recall_where_nodes_are_by_accuracy() -> None:
+    classes = {"digit_1.recall": 0.9, "digit_8.recall": 0.4, "digit_8.recall_low": 0.1, "digit_8.precision": 0.2}
+    found = sites_of(model(HEAD, {A: {"accuracy": 0.8, **classes}, B: {"accuracy": 0.7}}))
+    assert found.worst_group == GroupScore(node=A, group="digit_8", metric="recall", value=0.4)
+    by_error = sites_of(model(HEAD, {A: {"rmse": 0.8, **classes}, B: {"rmse": 0.7}}))
+    assert by_error.worst_group is None
 
 
 def test_compare__nobody_scored_any__is_none() -> None:
@@ -190,9 +198,19 @@ def test_render__updates_of_several_nodes__names_where_the_model_does_worst_and_
         "sites     the model before the head, of round 1, by accuracy: mean by test examples 0.7639, worst at anna, "
         "0.7065, 0.19 from the best, 0.9 at bert"
     ) in text
-    assert "groups    worst is female at anna, 0.5" in text
+    assert "groups    worst by accuracy: female at anna, 0.5" in text
     (row,) = (line.split() for line in text.splitlines() if "female 0.5" in line)
     assert row[:5] == ["anna", "0.7065", "30", "female", "0.5"]
+
+
+def test_render__no_groups__has_no_column_for_them() -> None:
+    script = Script(MemoryWorld)
+    script.round(update={node: says(accuracy=0.5, test_samples=30.0) for node in (1, 2, 3)})
+    for width in (80, 200):
+        text = shown(read_status(script.world.chain(None), script.store), width=width)
+        assert "test examples" in text
+        assert "worst group" not in text
+        assert ("accuracy 0.5" in text) is (width == 200)
 
 
 def test_render__all_agents_here_scored_the_head__shows_the_head_and_their_bytes() -> None:
@@ -242,6 +260,7 @@ def test_document_of__with_sites_and_agents__fits_its_schema(is_agent_here: bool
     assert written["sites"]["worst_group"] == {
         "node": "0x" + script.address(1).hex(),
         "group": "female",
+        "metric": "accuracy",
         "value": 0.5,
     }
     said = next(node["agent"] for node in written["nodes"] if node["label"] == "anna")
