@@ -47,10 +47,11 @@ def load_model(
 
     Raises `NoSuchResult`, `ResultMismatch`, `TaskNotAccepted`, `TaskMismatch`, and what chain and store do.
     """
+    accepted = _digest(accept_task)
     urls = [rpc_url] if isinstance(rpc_url, str) else list(rpc_url)
     opened = open_stores([store] if isinstance(store, str) else list(store), writable=False)
     chain = Web3Chain.connect(urls, contract_address(contract))
-    return model_in(SwarmReading(chain, opened), round, task=task, accept_task=_digest(accept_task))
+    return model_in(SwarmReading(chain, opened), round, task=task, accept_task=accepted)
 
 
 def model_in(
