@@ -11,6 +11,7 @@ from swarm_chain.tasks.digits import Digits
 from swarm_chain.tasks.heart import Heart
 from swarm_chain.tasks.hyperparameters import Hyperparameters
 from swarm_chain.tasks.sources import TaskFile
+from swarm_chain.tasks.standardising import standardised
 from swarm_chain.tasks.tables import read_table
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "load_shipped",
     "load_task",
     "read_table",
+    "standardised",
     "task_names",
 ]
 

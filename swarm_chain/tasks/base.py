@@ -150,7 +150,14 @@ class Task(ABC):
         """
         share = Share.parse(data)
         training, held_out = split_off(share_of(self.dataset(share.data), share), self.held_out_share)
-        return NodeData(training=training, held_out=held_out)
+        return self.prepare(NodeData(training=training, held_out=held_out))
+
+    def prepare(self, data: NodeData) -> NodeData:
+        """What is done to a node's examples by what it has to train on, such as `standardised`: nothing.
+
+        Not for `dataset`, where each new row would change all inputs, and so which of them are held out.
+        """
+        return data
 
     def predict(self, model: Module, inputs: Any) -> Any:
         """What a model says of a batch's inputs: several are given by name, or in their order."""

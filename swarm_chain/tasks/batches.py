@@ -10,7 +10,7 @@ from swarm_chain.errors import DataError
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
-    from torch.utils.data import Dataset
+    from torch.utils.data import Dataset, TensorDataset
 
 
 def count(examples: Dataset[Any]) -> int:
@@ -23,6 +23,18 @@ def count(examples: Dataset[Any]) -> int:
         ) from None
 
 
+def columns(examples: TensorDataset) -> tuple[Tensor, Tensor]:
+    """The inputs and targets of all examples. Raises `DataError` for examples that are no pairs."""
+    return _pair(examples.tensors)
+
+
+def _pair(example: Any) -> tuple[Any, Any]:
+    if isinstance(example, tuple | list) and len(example) == 2:
+        return example[0], example[1]
+    size = f" of {len(example)}" if isinstance(example, tuple | list) else ""
+    raise DataError(f"an example is a {type(example).__name__}{size}: make examples pairs of input and target")
+
+
 def batches(examples: Dataset[Any], batch_size: int, order: Sequence[int]) -> Iterator[tuple[Any, Any]]:
     """Inputs and targets of the examples at `order`, `batch_size` at a time, the last batch maybe smaller.
 
@@ -32,10 +44,8 @@ def batches(examples: Dataset[Any], batch_size: int, order: Sequence[int]) -> It
     """
     for start in range(0, len(order), batch_size):
         rows = order[start : start + batch_size]
-        inputs, targets = _collate(examples, rows)
-        for values, what in ((inputs, "input"), (targets, "target")):
-            for tensor in tensors_in(values):
-                _require_finite(tensor, rows, what)
+        inputs, targets = collate(examples, rows)
+        require_finite(inputs, targets, rows)
         yield inputs, targets
 
 
@@ -63,20 +73,25 @@ def _mapped(values: Any, change: Callable[[Tensor], Tensor]) -> Any:
     return values
 
 
-def _collate(examples: Dataset[Any], rows: Sequence[int]) -> tuple[Any, Any]:
+def require_finite(inputs: Any, targets: Any, rows: Sequence[int]) -> None:
+    """Returns if a batch of these rows holds numbers alone. Raises `DataError`, naming the row."""
+    for values, what in ((inputs, "input"), (targets, "target")):
+        for tensor in tensors_in(values):
+            if not bool(tensor.isfinite().all()):
+                bad = (~tensor.isfinite()).flatten(start_dim=1).any(dim=1) if tensor.ndim > 1 else ~tensor.isfinite()
+                first = rows[int(bad.nonzero()[0])]
+                raise DataError(f"the {what} of example {first} holds NaN or infinity: repair or remove that row")
+
+
+def collate(examples: Dataset[Any], rows: Sequence[int]) -> tuple[Any, Any]:
+    """Inputs and targets of some examples. Raises `DataError` where these do not go together."""
     from torch.utils.data import TensorDataset, default_collate
 
-    together = examples[list(rows)] if isinstance(examples, TensorDataset) else None
+    if isinstance(examples, TensorDataset):
+        inputs, targets = columns(examples)
+        return inputs[list(rows)], targets[list(rows)]
     try:
-        inputs, targets = default_collate([examples[row] for row in rows]) if together is None else together
-    except (ValueError, TypeError) as error:
+        inputs, targets = default_collate([_pair(examples[row]) for row in rows])
+    except (ValueError, TypeError, RuntimeError) as error:
         raise DataError(f"examples must be pairs of input and target, all of the same shapes: {error}") from error
     return inputs, targets
-
-
-def _require_finite(values: Tensor, rows: Sequence[int], what: str) -> None:
-    if bool(values.isfinite().all()):
-        return
-    bad = (~values.isfinite()).flatten(start_dim=1).any(dim=1) if values.ndim > 1 else ~values.isfinite()
-    first = rows[int(bad.nonzero()[0])]
-    raise DataError(f"the {what} of example {first} holds NaN or infinity: repair or remove that row")

@@ -6,18 +6,21 @@ A row stays where it is when others are added or their order changes, and rows o
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from swarm_chain.errors import DataError
-from swarm_chain.tasks.batches import count, tensors_in
+from swarm_chain.tasks.batches import collate, columns, count, require_finite
 
 if TYPE_CHECKING:
     from torch.utils.data import Dataset
 
 _SHARE = re.compile(r"(?P<data>.*)#part=(?P<part>\d{1,6}),of=(?P<of>\d{1,6}),seed=(?P<seed>\d{1,19})", re.DOTALL)
+
+_READ_TWICE: Final = 8
+"""Examples that are read twice, to see whether they stay the same."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,19 +75,48 @@ def _rows_where(examples: Dataset[Any], numbers: Sequence[int], holds: Callable[
 
 def _numbers(examples: Dataset[Any], purpose: str) -> list[int]:
     """A number from 0 to 2**64 - 1 for each row, by the bytes of its input and by the purpose."""
+    _require_steady(examples)
     return [int.from_bytes(sha256(purpose.encode() + content).digest()[:8], "big") for content in contents_of(examples)]
 
 
 def contents_of(examples: Dataset[Any]) -> Iterator[bytes]:
-    """The bytes of every row's input."""
+    """The bytes of every row's input. Raises `DataError` for a row that is no pair, or holds NaN or infinity."""
+    from torch.utils.data import TensorDataset
+
+    if isinstance(examples, TensorDataset):
+        inputs, targets = columns(examples)
+        require_finite(inputs, targets, range(len(inputs)))
+        yield from (b"".join(_bytes_in(one)) for one in inputs)
+        return
     for row in range(count(examples)):
-        yield _content(examples[row][0])
+        inputs, targets = collate(examples, [row])
+        require_finite(inputs, targets, [row])
+        yield b"".join(_bytes_in(inputs))
 
 
-def _content(inputs: Any) -> bytes:
+def _require_steady(examples: Dataset[Any]) -> None:
+    """Raises `DataError` where examples differ from one reading to the next."""
+    from torch.utils.data import Subset
+
+    some = Subset(examples, range(min(_READ_TWICE, count(examples))))
+    if list(contents_of(some)) != list(contents_of(some)):
+        raise DataError(
+            "examples differ each time they are read, and which are held out is told by what they hold: make random "
+            "changes in the task's `train`, not in its dataset, or give the task a method `open_data`"
+        )
+
+
+def _bytes_in(inputs: Any) -> Iterator[bytes]:
+    """What tells an input from others: the bytes of its tensors, and its texts."""
     import torch
-    from torch.utils.data import default_collate
 
-    collated = inputs if isinstance(inputs, torch.Tensor) else default_collate([inputs])
-    tensors = (tensor.detach().cpu().contiguous().flatten() for tensor in tensors_in(collated))
-    return b"".join(tensor.view(torch.uint8).numpy().tobytes() for tensor in tensors)
+    if isinstance(inputs, torch.Tensor):
+        yield inputs.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
+    elif isinstance(inputs, Mapping):
+        for value in inputs.values():
+            yield from _bytes_in(value)
+    elif isinstance(inputs, list | tuple):
+        for value in inputs:
+            yield from _bytes_in(value)
+    else:
+        yield repr(inputs).encode()

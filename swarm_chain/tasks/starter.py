@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
-from swarm_chain.tasks import Hyperparameters, Task, read_table
+from swarm_chain.tasks import Hyperparameters, NodeData, Task, read_table, standardised
 
 COLUMNS = 13
 
@@ -46,7 +46,14 @@ class MyTask(Task):
             return wine()
         # A CSV file whose first line names its columns, the last of them the class: 0, 1 or 2.
         rows = read_table(data)
-        return TensorDataset(standardised(rows[:, :-1]), rows[:, -1].long())
+        return TensorDataset(rows[:, :-1], rows[:, -1].long())
+
+    def prepare(self, data: NodeData) -> NodeData:
+        """The examples as the model sees them: each column with mean 0 and deviation 1 over this node's training rows.
+
+        What is told by all rows belongs here, and not above: held-out rows are chosen in between, by what they hold.
+        """
+        return standardised(data)
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """What training makes smaller."""
@@ -60,10 +67,4 @@ def wine() -> TensorDataset:
     from sklearn.datasets import load_wine
 
     inputs, targets = load_wine(return_X_y=True)
-    return TensorDataset(standardised(torch.from_numpy(inputs)), torch.from_numpy(targets).long())
-
-
-def standardised(columns: Tensor) -> Tensor:
-    """Each column with mean 0 and standard deviation 1, by this node's own rows: no statistics leave it."""
-    spread = columns.std(dim=0)
-    return ((columns - columns.mean(dim=0)) / spread.where(spread > 0, 1)).float()
+    return TensorDataset(torch.from_numpy(inputs), torch.from_numpy(targets).long())

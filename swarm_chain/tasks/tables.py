@@ -42,27 +42,32 @@ def read_table(path: str | Path, columns: Sequence[str] | None = None) -> torch.
 
 
 def _rows(path: Path, reader: Iterator[list[str]], columns: Sequence[str] | None) -> Iterator[list[float]]:
-    width: int | None = None
-    wanted: list[tuple[int, str]] = []
+    records = _records(path, reader)
+    _, names = next(records, (1, []))
+    wanted = _wanted(path, names, columns)
+    for line, fields in records:
+        if fields:
+            yield _numbers(path, line, len(names), fields, wanted)
+
+
+def _records(path: Path, reader: Iterator[list[str]]) -> Iterator[tuple[int, list[str]]]:
+    """Each record with the line it begins in: a quote that nobody closed swallows all lines that follow."""
     while True:
+        line = int(getattr(reader, "line_num", 0)) + 1
         try:
-            fields = next(reader)
+            yield line, next(reader)
         except StopIteration:
             return
         except csv.Error as error:
-            raise DataError(f"{path}, line {_line(reader)}: {error}: repair the line") from error
-        if width is None:
-            width, wanted = len(fields), _wanted(path, fields, columns)
-        elif fields:
-            yield _numbers(path, _line(reader), width, fields, wanted)
-
-
-def _line(reader: object) -> int:
-    return int(getattr(reader, "line_num", 0))
+            raise DataError(f"{path}, line {line}: {error}: repair the line") from error
 
 
 def _wanted(path: Path, names: list[str], columns: Sequence[str] | None) -> list[tuple[int, str]]:
     """Where the wanted columns are, and what a message calls them. Raises `DataError` for one that is not there."""
+    if names and all(_is_number(name) for name in names):
+        raise DataError(
+            f"{path}, line 1: numbers where the columns' names should be: give the file a first line of names"
+        )
     if columns is None:
         return [(position, f"column {position + 1}") for position in range(len(names))]
     if missing := [name for name in columns if name not in names]:
@@ -70,6 +75,8 @@ def _wanted(path: Path, names: list[str], columns: Sequence[str] | None) -> list
             f"{path}, line 1: none of its {len(names)} columns is called {' or '.join(missing)}: give the file a first "
             "line with the columns' names"
         )
+    if twice := [name for name in columns if names.count(name) > 1]:
+        raise DataError(f"{path}, line 1: more than one column is called {' or '.join(twice)}: rename one")
     return [(names.index(name), f"column {names.index(name) + 1} ({name})") for name in columns]
 
 
@@ -82,10 +89,14 @@ def _numbers(path: Path, line: int, width: int, fields: list[str], wanted: list[
 
 
 def _number(where: str, text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
+    if not _is_number(text):
         raise DataError(f"{where}: no number: repair or remove the line")
-    return value
+    return float(text)
+
+
+def _is_number(text: str) -> bool:
+    """Whether this is a finite number as other programs write one: `1_000` is one for Python alone."""
+    try:
+        return math.isfinite(float(text)) and "_" not in text
+    except ValueError:
+        return False

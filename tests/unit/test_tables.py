@@ -38,7 +38,11 @@ def test_read_table__text_in_a_column_that_is_not_wanted__does_not_matter(tmp_pa
         ("63,Zyxomma,1", ["age", "dose"], "line 17, column 2 (dose): no number"),
         ("63,nan,1", None, "line 17, column 2: no number"),
         ("63,7319.418", None, "line 17: 2 fields where line 1 names 3 columns"),
+        ("63,7_3,1", None, "line 17, column 2: no number"),
+        ("63,,1", None, "line 17, column 2: no number"),
         ('63,"7319.418', None, "line 17: unexpected end of data"),
+        ('63,"7319.418\n63,0.5,1\n63,0.5,1\n63,0.5,1', None, "line 17: unexpected end of data"),
+        ('63,"7319.418\n63,0.5,1\n63,"0.5",1', None, "line 17: ',' expected after '\"'"),
     ],
 )
 def test_read_table__a_line_is_broken__is_named_and_not_quoted(
@@ -74,3 +78,27 @@ def test_read_table__nothing_to_read__raises_data_error(tmp_path: Path, content:
 def test_read_table__no_file__raises_data_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="there is no data file"):
         read_table(tmp_path / "nowhere.csv")
+
+
+def test_read_table__byte_order_mark_quotes_and_line_ends_of_windows__are_no_trouble(tmp_path: Path) -> None:
+    (tmp_path / "excel.csv").write_bytes(b'\xef\xbb\xbf"age","dose"\r\n"63"," 0.5"\r\n\r\n64,1\r\n')
+    assert read_table(tmp_path / "excel.csv", ["dose", "age"]).tolist() == [[0.5, 63.0], [1.0, 64.0]]
+
+
+def test_read_table__quoted_field_with_a_line_end__lines_are_counted_as_an_editor_does(tmp_path: Path) -> None:
+    path = written(tmp_path, f"note,{HEADER}", f'"two\nlines",{ROW}', f'"none",{ROW}', "bad,63,x,1")
+    with pytest.raises(DataError, match=r"line 5, column 3 \(dose\): no number"):
+        read_table(path, ["dose"])
+
+
+def test_read_table__first_line_is_a_row__is_not_taken_for_names(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="line 1: numbers where the columns' names should be") as caught:
+        read_table(written(tmp_path, ROW, ROW))
+    assert "63" not in str(caught.value).replace(str(tmp_path), "")
+
+
+def test_read_table__two_columns_of_a_name__asks_which(tmp_path: Path) -> None:
+    path = written(tmp_path, "age,age,dose", "1,2,3")
+    assert read_table(path, ["dose"]).tolist() == [[3.0]]
+    with pytest.raises(DataError, match="more than one column is called age"):
+        read_table(path, ["dose", "age"])
