@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from swarm_chain.cli.known import Known, known_swarms
 from swarm_chain.cli.options import json_option, read_store_option
 from swarm_chain.cli.output import checksum, printable, say, show, table, terminal_width, write_json
 from swarm_chain.errors import ChainError, NotACoordinator, SwarmChainError
@@ -18,6 +17,7 @@ from swarm_chain.types import BlockNumber
 
 if TYPE_CHECKING:
     from swarm_chain.adapters.web3_chain import Web3Chain
+    from swarm_chain.cli.known import Known
     from swarm_chain.models.listing import Glance
     from swarm_chain.ports import UpdateStore
 
@@ -52,6 +52,8 @@ def swarms(rpc_urls: tuple[str, ...], timeout: float, stores: tuple[str, ...], j
     those that `pull` keeps in a folder. All chains are asked at once; one that does not answer is shown as such. The
     metric is of the newest result that nodes have measured.
     """
+    from swarm_chain.cli.known import known_swarms
+
     known = known_swarms(rpc_urls, stores)
     found = look_at_all(known, timeout)
     if json_file:
@@ -101,20 +103,21 @@ def _problem_of(url: str, timeout: float) -> str | None:
 
 
 def _look_at(known: Known, problems: Mapping[str, str | None], timeout: float) -> Seen:
-    """What the first endpoint says that serves the swarm's chain."""
+    """What the first endpoint says that serves the swarm's chain; else why none does."""
     from swarm_chain.models.listing import glance_at
 
-    problem = "no endpoint is known for its chain; give one with --rpc"
+    said: list[str] = []
     store = _store(known.stores)
     for url in known.rpc_urls:
-        if found := problems[url]:
-            problem = found
-            continue
-        try:
-            return Seen(known=known, glance=glance_at(_connect(known, url, timeout), store), problem=None)
-        except ChainError as error:
-            problem = str(error)
-    return Seen(known=known, glance=None, problem=problem)
+        if problems[url] is None:
+            try:
+                return Seen(known=known, glance=glance_at(_connect(known, url, timeout), store), problem=None)
+            except ChainError as error:
+                said.append(str(error))
+    # What an endpoint says tells more than that another is silent.
+    said += [problem for url in known.rpc_urls if (problem := problems[url])]
+    said.append(f"no endpoint of chain {known.chain_id} is known; give one with --rpc")
+    return Seen(known=known, glance=None, problem=said[0])
 
 
 def _connect(known: Known, url: str, timeout: float) -> Web3Chain:
