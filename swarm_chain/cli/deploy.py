@@ -179,11 +179,12 @@ def deploy(
         plan = successor_plan(wanted, *earlier)
     if not dry_run:
         _store(plan, specs)
+    deployer = Deployer.of(target.rpc_urls, signer, chain_id=target.chain_id)
     report = run_migrations(
         plan.config,
-        deployer=Deployer.of(target.rpc_urls, signer, chain_id=target.chain_id),
+        deployer=deployer,
         deployments=Deployments(),
-        name=name if "name" in wanted.given else plan.free_name(target.chain_id, name),
+        name=name if "name" in wanted.given else plan.free_name(deployer, name),
         registrars=registrars,
         dry_run=dry_run,
         confirmations=confirmations_of(sender, target),

@@ -11,13 +11,15 @@ from swarm_chain.cli.calls import Line
 from swarm_chain.cli.options import Place, Sender, place_options, sender_options, store_option
 from swarm_chain.cli.output import checksum, next_steps, say
 from swarm_chain.cli.params import DIGEST
-from swarm_chain.errors import AccountError
+from swarm_chain.errors import AccountError, DataError
 from swarm_chain.types import Digest
 
 if TYPE_CHECKING:
     from swarm_chain.accounts import Keystore
     from swarm_chain.core.invitation_codes import InvitationCode
     from swarm_chain.membership.joining import Choice
+    from swarm_chain.membership.returning import EarlierNode
+    from swarm_chain.tasks.base import Task
 
 
 @click.command()
@@ -58,6 +60,10 @@ def join(
 
     A task may be source code that its swarm brings along. Nothing of it runs before you accepted it: at the prompt,
     which shows it, or by --accept-task.
+
+    Where the swarm goes on with a model of an earlier one, in which this account has a node on this machine, that
+    node's label, data, stores, endpoints and password file are taken unless others are given, and its name with a
+    number.
     """
     from swarm_chain.accounts import open_keystore
     from swarm_chain.adapters.stores import open_stores
@@ -70,15 +76,15 @@ def join(
 
     invited = decode_invitation(code)
     keystore = _keystore(invited, sender.account)
-    label = keystore.name if label is None else label
-    choice = _choice(invited, keystore, name or keystore.name, label, data, stores, place, sender)
+    earlier = _earlier(invited, stores, place)
+    choice = _choice(invited, keystore, earlier, name, label, data, stores, place, sender)
     is_configured = joining.check_folder(choice, invited)
-    signer = open_keystore(keystore.path, ask_password(keystore.name, sender.password_file))
+    signer = open_keystore(keystore.path, ask_password(keystore.name, choice.password_file))
     chain = joining.connect_invited(invited, signer, choice.rpc_urls)
     store = open_stores(choice.stores)
     document = joining.swarms_task(chain, store)
     accepted = accept(read_offer(document, store), store, digest=digest, task=task, ask=asker())
-    checked = joining.check_data(task_of(document, store.get, accepted=accepted), choice.data)
+    checked = _check_data(task_of(document, store.get, accepted=accepted), choice, None if data else earlier)
     receipt = joining.register(chain, invited, choice, is_configured=is_configured)
     joining.configure(invited, choice, document, checked, accepted=accepted)
     if receipt is None:
@@ -108,33 +114,82 @@ def _keystore(invited: InvitationCode, account: str | None) -> Keystore:
         ) from None
 
 
+def _earlier(invited: InvitationCode, stores: tuple[str, ...], place: Place) -> EarlierNode | None:
+    """The account's node in the swarm that this one comes from. Says whose settings are taken."""
+    from swarm_chain import config
+    from swarm_chain.cli.nodes import node_configs
+    from swarm_chain.membership.returning import earlier_node
+
+    urls = config.find_network(place.network).rpc_urls if place.network else place.rpc
+    found = earlier_node(invited, node_configs(), rpc_urls=urls, stores=stores)
+    if found is not None:
+        say(f"goes on from the swarm of node {found.name}, and is set up like it: data {found.config.data}")
+    return found
+
+
+def _check_data(task: Task, choice: Choice, earlier: EarlierNode | None) -> str:
+    """The node's data, if the task can train on it; what else to do where these are an earlier node's."""
+    from swarm_chain.membership.joining import check_data
+
+    try:
+        return check_data(task, choice.data)
+    except DataError as error:
+        if earlier is None:
+            raise
+        raise DataError(f"the data of node {earlier.name} are not for this task ({error}); give --data") from error
+
+
 def _choice(
     invited: InvitationCode,
     keystore: Keystore,
-    name: str,
-    label: str,
+    earlier: EarlierNode | None,
+    name: str | None,
+    label: str | None,
     data: str | None,
     stores: tuple[str, ...],
     place: Place,
     sender: Sender,
 ) -> Choice:
-    """Everything that was chosen, with what the invitation says where nothing was."""
+    """Everything that was chosen; else what the account's earlier node says, or the invitation."""
     from swarm_chain import config
     from swarm_chain.adapters.stores import absolute_spec
     from swarm_chain.cli.nodes import nodes_folder
     from swarm_chain.membership.joining import Choice
 
     network = config.find_network(place.network) if place.network else None
-    usual = network.confirmations if network else config.default_confirmations(invited.chain_id, invited.rpc_urls)
+    usual = _usual(invited, keystore, earlier)
+    rpc_urls = place.rpc or (network.rpc_urls if network else usual.rpc_urls)
+    confirmations = network.confirmations if network else usual.confirmations
     return Choice(
-        folder=nodes_folder() / _checked(name),
+        folder=nodes_folder() / _checked(name or usual.folder.name),
         keystore=keystore.path.absolute(),
-        password_file=sender.password_file.absolute() if sender.password_file else None,
-        label=label,
-        data=data,
-        stores=tuple(absolute_spec(spec) for spec in stores) or invited.stores,
-        rpc_urls=place.rpc or (network.rpc_urls if network else invited.rpc_urls),
-        confirmations=usual if sender.confirmations is None else sender.confirmations,
+        password_file=sender.password_file.absolute() if sender.password_file else usual.password_file,
+        label=usual.label if label is None else label,
+        data=data or usual.data,
+        stores=tuple(absolute_spec(spec) for spec in stores) or usual.stores,
+        rpc_urls=rpc_urls,
+        confirmations=confirmations if sender.confirmations is None else sender.confirmations,
+    )
+
+
+def _usual(invited: InvitationCode, keystore: Keystore, earlier: EarlierNode | None) -> Choice:
+    """What nobody has to choose: the earlier node's settings, else what the invitation says."""
+    from swarm_chain import config
+    from swarm_chain.cli.nodes import node_configs, nodes_folder
+    from swarm_chain.membership.joining import Choice
+    from swarm_chain.membership.returning import choice_like
+
+    if earlier is not None:
+        return choice_like(earlier, invited, node_configs(), nodes_folder())
+    return Choice(
+        folder=nodes_folder() / keystore.name,
+        keystore=keystore.path,
+        password_file=None,
+        label=keystore.name,
+        data=None,
+        stores=invited.stores,
+        rpc_urls=invited.rpc_urls,
+        confirmations=config.default_confirmations(invited.chain_id, invited.rpc_urls),
     )
 
 

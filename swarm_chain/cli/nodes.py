@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from swarm_chain.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from swarm_chain.config import NodeConfig
 
 FILE = "node.toml"
 
@@ -38,3 +43,14 @@ def find_node(name: str | None, config_file: Path | None) -> Path:
         else f"there is none in {nodes_folder()}; join with `swarm-chain join CODE`"
     )
     raise ConfigurationError(f"no node {name}: {there}" if name else f"which node? {there}")
+
+
+def node_configs() -> dict[str, NodeConfig]:
+    """The configurations of the nodes of this machine, by name; without those that cannot be read."""
+    from swarm_chain.config import load_node_config
+
+    found = {}
+    for name in node_names():
+        with suppress(ConfigurationError):
+            found[name] = load_node_config(nodes_folder() / name / FILE)
+    return found

@@ -16,6 +16,7 @@ from swarm_chain.types import Address, SwarmConfig
 if TYPE_CHECKING:
     from swarm_chain.adapters.web3_chain import Web3Chain
     from swarm_chain.core.documents import MergeSettings
+    from swarm_chain.deployment.deployer import Deployer
     from swarm_chain.deployment.successor import Ancestor
     from swarm_chain.genesis import Genesis
     from swarm_chain.ports import UpdateStore
@@ -58,15 +59,17 @@ class Plan:
     put: Callable[[UpdateStore], None]
     earlier: tuple[Web3Chain, Ancestor] | None = None
 
-    def free_name(self, chain_id: int, default: str) -> str:
+    def free_name(self, deployer: Deployer, default: str) -> str:
         """What it is called unless told: for a successor, a name that no other swarm has."""
         from swarm_chain.deployment.deployments import Deployments
         from swarm_chain.deployment.successor import successor_name
 
         if self.earlier is None:
             return default
-        chain, ancestor = self.earlier
-        return successor_name(Deployments(), chain_id, ancestor.contract, self.config, earlier_chain=chain.chain_id)
+        start = deployer.chain_start()
+        return successor_name(
+            Deployments(), self.earlier[1], self.config, chain_id=deployer.chain_id, chain_start=start
+        )
 
 
 def first_plan(wanted: Wanted, deployer: Address) -> Plan:

@@ -6,7 +6,6 @@ swarm of its own whose genesis links to that result.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final
@@ -14,6 +13,7 @@ from typing import Any, Final
 from swarm_chain.core.cids import Cid, parse_cid
 from swarm_chain.core.documents import FROZEN_WEIGHTS, MergeSettings, ShippedSource, TaskDocument, genesis
 from swarm_chain.core.fields import Scalar
+from swarm_chain.core.names import following
 from swarm_chain.core.unixfs import File, find_file, import_bytes, read, walk
 from swarm_chain.core.weights import WeightsFile, check_finite, decode, model_digest, shape_differences, specs_of
 from swarm_chain.deployment.deployments import DEFAULT_NAME, Deployments
@@ -222,25 +222,19 @@ def config_after(earlier: SwarmConfig, made: Genesis, **given: object) -> SwarmC
 
 
 def successor_name(
-    deployments: Deployments, chain_id: int, earlier: Address, config: SwarmConfig, *, earlier_chain: int
+    deployments: Deployments,
+    ancestor: Ancestor,
+    config: SwarmConfig,
+    *,
+    chain_id: int,
+    chain_start: bytes,
 ) -> str:
     """A name that no other swarm has: the earlier one's with the next free number, `default-2`.
 
-    A deployment of exactly this configuration keeps the name that it got, so that a second run does nothing.
+    A deployment of exactly this configuration on this chain keeps its name, so that a second run does nothing.
     """
-    known = deployments.on_chain(earlier_chain)
-    name = next((one.name for one in known if one.contract == earlier), DEFAULT_NAME)
-    root, number = _split(name)
-    while True:
-        number += 1
-        ending = f"-{number}"
-        candidate = root[: MAX_NAME - len(ending)] + ending
-        found = deployments.find(chain_id, candidate)
-        if found is None or found.config == config:
-            return candidate
-
-
-def _split(name: str) -> tuple[str, int]:
-    """A name without the number that a successor got, and that number; 1 for one without."""
-    match = re.fullmatch(r"(.+)-([2-9]|[1-9]\d{1,5})", name)
-    return (match[1], int(match[2])) if match else (name, 1)
+    known = deployments.on_chain(ancestor.chain_id)
+    name = next((one.name for one in known if one.contract == ancestor.contract), DEFAULT_NAME)
+    taken = {one.name: (one.config, one.chain_start) for one in deployments.on_chain(chain_id)}
+    ours = (config, chain_start)
+    return next(each for each in following(name, longest=MAX_NAME) if taken.get(each, ours) == ours)

@@ -28,7 +28,7 @@ from swarm_chain.errors import (
     TaskError,
 )
 from swarm_chain.tasks.base import Task
-from swarm_chain.types import Address, BlockNumber, OpenRound, Seconds
+from swarm_chain.types import Address, BlockNumber, OpenRound, Seconds, SwarmConfig
 from tests.chains import MemoryWorld
 from tests.histories import Made, Script, changed
 from tests.unit.test_audit_blocks import Broken, blocks_of
@@ -309,23 +309,30 @@ def deployments(tmp_path: Path, script: Script) -> Deployments:
     return made
 
 
+def name_of(
+    deployments: Deployments, script: Script, earlier: int, config: SwarmConfig, start: bytes = bytes(32)
+) -> str:
+    ancestor = replace(ancestor_of(script), contract=Address(bytes([earlier]) * 20))
+    return successor.successor_name(deployments, ancestor, config, chain_id=31337, chain_start=start)
+
+
 @pytest.mark.parametrize(("earlier", "name"), [(1, "lab-3"), (2, "lab-3"), (3, "x" * 30 + "-2"), (9, "default-2")])
 def test_successor_name__not_given__is_one_that_is_free(
     deployments: Deployments, script: Script, earlier: int, name: str
 ) -> None:
-    config = replace(script.config, absence_limit=99)
-
-    found = successor.successor_name(deployments, 31337, Address(bytes([earlier]) * 20), config, earlier_chain=31337)
-
-    assert found == name
+    assert name_of(deployments, script, earlier, replace(script.config, absence_limit=99)) == name
 
 
 def test_successor_name__deployed_with_this_configuration_already__is_that_one(
     deployments: Deployments, script: Script
 ) -> None:
-    found = successor.successor_name(deployments, 31337, Address(b"\x01" * 20), script.config, earlier_chain=31337)
+    assert name_of(deployments, script, 1, script.config) == "lab-2"
 
-    assert found == "lab-2"
+
+def test_successor_name__deployed_so_on_another_chain_of_that_id__is_a_free_one(
+    deployments: Deployments, script: Script
+) -> None:
+    assert name_of(deployments, script, 1, script.config, start=b"\x01" * 32) == "lab-3"
 
 
 # -------------------------------------------------------------------------------------------------------------- lineage
