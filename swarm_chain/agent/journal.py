@@ -14,6 +14,7 @@ from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from typing import IO
 
+from swarm_chain.agent.disk import translated
 from swarm_chain.core.cids import Cid, parse_cid
 from swarm_chain.core.rounds import StagedUpdate
 from swarm_chain.errors import JournalError
@@ -82,10 +83,11 @@ class Journal:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = _locked(path.with_name(path.name + ".lock"))
         try:
-            self._db = sqlite3.connect(path, isolation_level=None, timeout=5)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")
-            self._open(chain_id, coordinator, account)
+            with translated():
+                self._db = sqlite3.connect(path, isolation_level=None, timeout=5)
+                self._db.execute("PRAGMA journal_mode = WAL")
+                self._db.execute("PRAGMA synchronous = FULL")
+                self._open(chain_id, coordinator, account)
         except sqlite3.Error as error:
             raise JournalError(
                 f"journal {path} cannot be used ({error}); move it away: at most the running round is lost"

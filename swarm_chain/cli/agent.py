@@ -80,6 +80,7 @@ def run(
     moment, it goes on where it was when it is started again.
     """
     from swarm_chain.adapters.meter import Meter
+    from swarm_chain.agent.disk import translated
     from swarm_chain.bootstrap import build_agent
     from swarm_chain.cli.nodes import find_node
     from swarm_chain.config import load_node_config
@@ -90,7 +91,7 @@ def run(
     meter = Meter(
         traffic_so_far(path.parent, chain_id=config.chain_id, contract=config.contract, account=config.account)
     )
-    with _showing(path, config, meter, tensorboard) as show:
+    with translated(), _showing(path, config, meter, tensorboard) as show:
         built = build_agent(
             config,
             password=_password(config, password_file),

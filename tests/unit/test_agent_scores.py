@@ -9,11 +9,13 @@ import pytest
 
 from swarm_chain.agent.activity import Activity
 from swarm_chain.agent.agent import HEARTBEAT
+from swarm_chain.agent.disk import translated
+from swarm_chain.agent.journal import Journal
 from swarm_chain.agent.policy import Condition, Policy
 from swarm_chain.core.cids import document_cid
 from swarm_chain.errors import DiskFull, JournalError
 from swarm_chain.types import Digest, Metrics, NodeStatus, Parameters, Phase
-from tests.swarm import CountingTrainer, Node, Swarm
+from tests.swarm import ADMIN, CountingTrainer, Node, Swarm
 
 FIRST = 7 * (1 + 10 + 100 + 1000) / 4
 """The sum over the seven parameters of what four nodes agree on in their first round."""
@@ -193,6 +195,17 @@ def test_run__journal_has_no_room__is_a_clear_error_and_a_restart_goes_on(tmp_pa
     done = swarm.chain.look().swarm.finalized_rounds
     swarm.run(rounds=done + 2)
     assert node.account in {entry.node for entry in swarm.head().included}
+
+
+def test_journal__file_is_none_of_sqlites__says_to_move_it_away(tmp_path: Path) -> None:
+    (tmp_path / "journal.sqlite").write_bytes(b"no journal at all" * 100)
+    with pytest.raises(JournalError, match="move it away"):
+        Journal(tmp_path / "journal.sqlite", chain_id=1, coordinator=ADMIN, account=ADMIN)
+
+
+def test_translated__another_error_of_the_system__stays_what_it_is(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), translated():
+        (tmp_path / "nothing").read_bytes()
 
 
 def test_run__no_room_while_it_ends__raises_the_first_error_and_says_that_peers_wait(
