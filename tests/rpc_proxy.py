@@ -1,4 +1,4 @@
-"""An RPC endpoint that passes requests on to a real chain, and misbehaves as a test wants."""
+"""An RPC endpoint that passes requests on to a real chain, remembers them, and misbehaves as a test wants."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import urllib.request
 from collections import Counter
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from io import BufferedIOBase
+from threading import Lock, Thread
 from types import TracebackType
 from typing import Any, Self
 
@@ -34,6 +35,9 @@ class RpcProxy:
         self.status = 200
         self.delay = 0.0
         self.body: bytes | None = None
+        self.heard: list[bytearray] = []
+        """All bytes that came, head lines included, by connection."""
+        self.bodies = Bodies()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
 
@@ -84,10 +88,15 @@ class RpcProxy:
             protocol_version = "HTTP/1.1"
             disable_nagle_algorithm = True
 
+            def setup(self) -> None:
+                super().setup()
+                self.rfile = Listening(self.rfile, proxy)  # type: ignore[assignment]
+
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 refused = proxy.refuses_batches_by_http and body.startswith(b"[")
                 answer = b"no batches" if refused else proxy.answer(body)
+                proxy.bodies.count(asked=len(body), answered=len(answer))
                 self.send_response(413 if refused else proxy.status)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(answer)))
@@ -98,6 +107,45 @@ class RpcProxy:
                 return
 
         return Handler
+
+
+class Bodies:
+    """How many bytes the bodies of requests and answers had."""
+
+    def __init__(self) -> None:
+        self.asked = self.answered = 0
+        self._lock = Lock()
+
+    def count(self, *, asked: int, answered: int) -> None:
+        """Adds one exchange; several connections do so at once."""
+        with self._lock:
+            self.asked += asked
+            self.answered += answered
+
+
+class Listening:
+    """A stream of a connection that keeps a copy of what is read from it."""
+
+    def __init__(self, stream: BufferedIOBase, proxy: RpcProxy) -> None:
+        self._stream, self._copy = stream, bytearray()
+        proxy.heard.append(self._copy)
+
+    def read(self, size: int) -> bytes:
+        return self._kept(self._stream.read(size))
+
+    def readline(self, size: int = -1) -> bytes:
+        return self._kept(self._stream.readline(size))
+
+    def close(self) -> None:
+        self._stream.close()
+
+    @property
+    def closed(self) -> bool:
+        return self._stream.closed
+
+    def _kept(self, data: bytes) -> bytes:
+        self._copy += data
+        return data
 
 
 def error(code: int, message: str, data: object = None) -> dict[str, Any]:

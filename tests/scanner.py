@@ -100,7 +100,7 @@ class Needles:
         pairs = array[:-1] | array[1:].astype(np.uint16) << 8
         places = np.flatnonzero(self._pairs[pairs[:-2]])
         starts = pairs[places] | pairs[places + 2].astype(np.uint32) << 16
-        return self._starts[np.isin(self._starts, starts)].tolist()
+        return [int(start) for start in self._starts[np.isin(self._starts, starts)]]
 
 
 def _equal(marks: Sequence[Mark], source: Source) -> Iterator[str]:
