@@ -138,8 +138,10 @@ class SwarmNode:
         Between two rounds this node does all that an agent does. A round in whose turn the loop's body contributes
         nothing is sat out. Raises what an agent does: errors that may pass are logged, and tried again later and later.
         """
-        if limit is not None and limit < 1:
-            raise ConfigurationError(f"limit is {limit}: give a number of rounds from 1 on")
+        if limit is not None and not (_is_count(limit) and limit >= 1):
+            raise ConfigurationError(f"limit is {limit!r}: give a number of rounds from 1 on")
+        if not (until is None or _is_count(until) or _is_condition(until)):
+            raise ConfigurationError(f"until is {until!r}: give a number of rounds, or a metric as ('accuracy', 0.95)")
         return self._rounds(limit, until)
 
     def evaluate(self, model: Module | None = None) -> Metrics:
@@ -190,6 +192,15 @@ class SwarmNode:
             held=self._held,
             measure=self._measure,
         )
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_condition(value: object) -> bool:
+    is_pair = isinstance(value, tuple) and len(value) == 2
+    return is_pair and isinstance(value[0], str) and isinstance(value[1], int | float)  # type: ignore[index]
 
 
 def _several(given: str | Sequence[str] | None) -> tuple[str, ...]:

@@ -61,7 +61,7 @@ class Round:
         still takes them: a process that is killed loses nothing after that. `metrics` are the model's on this node's
         held-out data, instead of what `join` was told to measure.
 
-        Raises `ContributionError`, `ShapeMismatch` and `NotFinite`, after which the round waits for another.
+        Raises `ContributionError`, `ShapeMismatch`, `NotFinite` and `DiskFull`; the round then waits for another.
         """
         self._require_first()
         count = _samples(samples)

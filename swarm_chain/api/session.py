@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from swarm_chain.agent.agent import Agent
+from swarm_chain.agent.disk import translated
 from swarm_chain.agent.heads import Head
 from swarm_chain.agent.journal import Journal
 from swarm_chain.api.handover import HandingTrainer, TrainingWantedError
@@ -94,7 +95,8 @@ class Session:
         """What became of a training: it is on disk, journalled, and where there was time, committed to on chain."""
         self._require_open()
         self._trainer.count = outcome.samples
-        self._agent.record(base, round_number, outcome, seconds=self._clock() - self._handed_over_at)
+        with translated():
+            self._agent.record(base, round_number, outcome, seconds=self._clock() - self._handed_over_at)
         try:
             for _ in range(HANDING_IN):
                 if self._is_awaited(self._chain.look(), round_number, base):

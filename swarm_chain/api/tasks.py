@@ -8,8 +8,8 @@ from pathlib import Path
 from swarm_chain.core.cids import Cid
 from swarm_chain.core.documents import TaskDocument
 from swarm_chain.errors import TaskMismatch, TaskNotAccepted
-from swarm_chain.genesis import hyperparameters_in, same_task, task_of
-from swarm_chain.membership.acceptance import accept, read_offer
+from swarm_chain.genesis import hyperparameters_in, read_source, same_task, task_of
+from swarm_chain.membership.acceptance import source_difference
 from swarm_chain.ports import UpdateStore
 from swarm_chain.tasks.base import Task
 from swarm_chain.tasks.sources import TaskFile
@@ -39,12 +39,35 @@ def _shipped(document: TaskDocument, store: UpdateStore) -> Task:
 
 
 def _named(given: str, document: TaskDocument, store: UpdateStore) -> Task:
-    """What is in a file is accepted by being the same: it is the user's own."""
-    if TaskFile.parse(given) is None:
-        if given != document.name:
-            raise TaskMismatch(f"the swarm's task is {document.name}, and not {given}: give task={document.name!r}")
-        return _shipped(document, store)
-    return task_of(document, store.get, accepted=accept(read_offer(document, store), store, task=given))
+    file = TaskFile.parse(given)
+    if file is not None:
+        return _in_file(file, document, store)
+    if given != document.name:
+        raise TaskMismatch(f"the swarm's task is {document.name}, and not {given}: give task={document.name!r}")
+    return _shipped(document, store)
+
+
+def _in_file(file: TaskFile, document: TaskDocument, store: UpdateStore) -> Task:
+    """What is in a file is accepted by being the same: it is the user's own. Not run where it is another."""
+    theirs = read_source(document, store.get)
+    if theirs is None:
+        raise TaskMismatch(f"the swarm's task {document.name} ships, and is no file: give task={document.name!r}")
+    _require_same(file, theirs, document.name)
+    task = task_of(document, store.get, accepted=document.digest())
+    if file.class_name not in (None, type(task).__name__):
+        raise TaskMismatch(f"the swarm's task is {type(task).__name__} in {file.path}, and not {file.class_name}")
+    return task
+
+
+def _require_same(file: TaskFile, theirs: bytes, name: str) -> None:
+    ours = file.read()
+    if ours != theirs:
+        difference = source_difference(ours, theirs, here=str(file.path))
+        error = TaskMismatch(
+            f"{file.path} is not the source of the swarm's task {name}: the difference follows", details=difference
+        )
+        error.add_note(difference)  # Which a traceback shows.
+        raise error
 
 
 def _object(given: Task | type[Task], document: TaskDocument) -> Task:

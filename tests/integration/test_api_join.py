@@ -208,6 +208,7 @@ class Wrong(nn.Module):
     [
         ({"task": "heart"}, TaskMismatch, "the swarm's task is digits, and not heart"),
         ({"task": "nothing"}, TaskMismatch, "the swarm's task is digits, and not nothing"),
+        ({"task": "my_task.py:Mine"}, TaskMismatch, "the swarm's task digits ships, and is no file"),
         ({"task": Digits()}, TaskMismatch, "training.epochs: 5 here, 1 there"),
         ({"model": Wrong()}, ShapeMismatch, r"'layer.weight' F32\[10, 64\] is not expected"),
         ({"data": "digits:part=9,of=3,seed=0"}, DataError, "no part 9"),
@@ -296,10 +297,16 @@ def test_join__file_that_changed__is_refused_with_the_difference_and_not_run(
     other.write_text(TASK.replace("mse_loss", "l1_loss"))
     with pytest.raises(TaskMismatch, match="is not the source of the swarm's task Line") as caught:
         own.join("dev2", task=f"{other}:Line")
-    assert "+        return torch.nn.functional.mse_loss(outputs, targets)" in caught.value.details.splitlines()
+    (note,) = caught.value.__notes__
+    assert "+        return torch.nn.functional.mse_loss(outputs, targets)" in note.splitlines()
     assert not ran.exists()
     assert not other.with_name("ran").exists()
     assert own.status(address_of("dev2")) is None
+
+
+def test_join__another_class_of_the_file__is_refused(own: Swarm, task_file: Path) -> None:
+    with pytest.raises(TaskMismatch, match=r"the swarm's task is Line in .*, and not Curve"):
+        own.join("dev2", task=f"{task_file}:Curve")
 
 
 def test_join__source_code_that_nobody_has_here__is_not_run(own: Swarm, ran: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -23,11 +24,13 @@ from swarm_chain.api.measuring import Measure
 from swarm_chain.api.session import Session
 from swarm_chain.core import unixfs, weights
 from swarm_chain.core.documents import UpdateDocument, read
+from swarm_chain.core.spool import Spool
 from swarm_chain.core.weights import specs_of
 from swarm_chain.errors import (
     ChainUnavailable,
     ConfigurationError,
     ContributionError,
+    DiskFull,
     NotFinite,
     ShapeMismatch,
     TaskError,
@@ -228,10 +231,16 @@ def test_rounds__end_is_reached_already__there_is_none(hand: ByHand) -> None:
     assert values(hand.module) == {hand.swarm.head_value()}
 
 
-@pytest.mark.parametrize("limit", [0, -1])
-def test_rounds__limit_that_is_none__is_refused(hand: ByHand, limit: int) -> None:
+@pytest.mark.parametrize("limit", [0, -1, True, 1.0, "3"])
+def test_rounds__limit_that_is_none__is_refused(hand: ByHand, limit: Any) -> None:
     with hand.join() as node, pytest.raises(ConfigurationError, match="from 1 on"):
         node.rounds(limit=limit)
+
+
+@pytest.mark.parametrize("until", [True, 1.0, "accuracy>=0.9", ("accuracy",), (0.9, "accuracy")])
+def test_rounds__until_that_is_no_end__is_refused(hand: ByHand, until: Any) -> None:
+    with hand.join() as node, pytest.raises(ConfigurationError, match="give a number of rounds, or a metric"):
+        node.rounds(until=until)
 
 
 def test_rounds__nothing_contributed__is_sat_out_and_logged(hand: ByHand, caplog: pytest.LogCaptureFixture) -> None:
@@ -367,6 +376,19 @@ def test_contribute__not_finite__names_the_tensor_and_another_may_follow(hand: B
         assert hand.journal.training() is None
         with torch.no_grad():
             hand.module.b.fill_(1)
+        assert round_.contribute(hand.module, samples=1) is Handed.IN_TIME
+
+
+def test_contribute__disk_is_full__says_so_and_the_round_waits(hand: ByHand, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with hand.join() as node:
+        round_ = next(node.rounds())
+        with monkeypatch.context() as patch:
+            patch.setattr(Spool, "add", full)
+            with pytest.raises(DiskFull, match="no room is left on the disk"):
+                round_.contribute(hand.module, samples=1)
         assert round_.contribute(hand.module, samples=1) is Handed.IN_TIME
 
 
