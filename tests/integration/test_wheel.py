@@ -49,6 +49,13 @@ def test_wheel__names__hold_what_ships_and_no_caches(site: Path) -> None:
     assert not [name for name in names if name.endswith((".pyc", ".sol")) or name.startswith(("tests", "contracts"))]
 
 
+def test_wheel__metadata__offers_what_only_some_need(site: Path) -> None:
+    (metadata,) = site.glob("swarm_chain-*.dist-info/METADATA")
+    lines = metadata.read_text(encoding="utf-8").splitlines()
+    assert "Provides-Extra: tensorboard" in lines
+    assert any(line.startswith("Requires-Dist: tensorboard") and "extra == 'tensorboard'" in line for line in lines)
+
+
 def test_wheel__imported__comes_from_the_wheel(site: Path, tmp_path: Path) -> None:
     done = run(site, tmp_path, "-c", "import swarm_chain; print(swarm_chain.__file__)")
     assert done.stdout.strip() == str(site / "swarm_chain" / "__init__.py")
