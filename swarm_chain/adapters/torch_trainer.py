@@ -118,7 +118,10 @@ def score_together(task: Task, sites: Sequence[tuple[Parameters, Parameters, Dat
             for parameters, memory, examples in sites
             if count(examples)
         ]
-        return _numbers(task.measure(Predictions.joined(found)), len(found[0].targets)) if found else {}
+        if not found:
+            return {}
+        joined = Predictions.joined(found)
+        return _numbers(task.measure(joined), len(joined.targets))
 
 
 def module_of(task: Task, parameters: Parameters, *, memory: Parameters = NOTHING) -> Module:
@@ -175,9 +178,8 @@ class TaskModel:
     def memory(self) -> Parameters:
         """What stays on the node for its next training."""
         private = _picked(parameters_of(self.module), self._layers.private)
-        return {PRIVATE + name: array for name, array in private.items()} | {
-            REMEMBERED + name: _remembered(name, tensor) for name, tensor in self._task.memory.items()
-        }
+        kept = dict(_remembered(name, tensor) for name, tensor in self._task.memory.items())
+        return {PRIVATE + name: array for name, array in private.items()} | kept
 
 
 def _at_start(task: Task) -> Parameters:
@@ -194,11 +196,11 @@ def _named(memory: Parameters, prefix: str) -> Parameters:
     return {name.removeprefix(prefix): array for name, array in memory.items() if name.startswith(prefix)}
 
 
-def _remembered(name: object, tensor: object) -> NDArray[Any]:
-    """What a task keeps under a name. Raises `TaskError` for what is no tensor."""
+def _remembered(name: object, tensor: object) -> tuple[str, NDArray[Any]]:
+    """What a task keeps, as a node's memory has it. Raises `TaskError` for what is no tensor."""
     if not isinstance(name, str) or not isinstance(tensor, Tensor):
         raise TaskError(f"the task's memory holds {name!r}, a {type(tensor).__name__}: keep tensors there, by names")
-    return to_array(name, tensor)
+    return REMEMBERED + name, to_array(name, tensor)
 
 
 def _numbers(metrics: Mapping[str, float], samples: int) -> Metrics:
