@@ -15,6 +15,7 @@ from swarm_chain.core.invitation_codes import InvitationCode, check_invitation
 from swarm_chain.errors import BlockNotFound, ConfigurationError
 from swarm_chain.ports import Chain, UpdateStore
 from swarm_chain.tasks.base import Task
+from swarm_chain.tasks.dealing import Share
 from swarm_chain.types import Address, Digest, NodeStatus, Receipt, RegisterWithInvitation
 
 JOURNAL = "journal.sqlite"
@@ -70,13 +71,16 @@ def swarms_task(chain: Chain, store: UpdateStore) -> TaskDocument:
 
 
 def check_data(task: Task, data: str | None) -> str:
-    """The node's data, if the task can train on it. Raises `ConfigurationError` where none is given, `DataError`."""
+    """The node's data, if the task can train on it; a file or folder as it is found from anywhere.
+
+    Raises `ConfigurationError` where none is given, `DataError`.
+    """
     from swarm_chain.adapters.torch_trainer import TorchTrainer
 
     if data is None:
         raise ConfigurationError(f"which data? give --data as the task {task.name} takes it: {task.data_example}")
     TorchTrainer(task, data).samples()
-    return data
+    return data if data == task.data_example else str(Share.parse(data).absolute())
 
 
 def check_folder(choice: Choice, code: InvitationCode) -> bool:

@@ -5,10 +5,12 @@ A row stays where it is when others are added or their order changes, and rows o
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from swarm_chain.errors import DataError
@@ -42,6 +44,11 @@ class Share:
         if part >= of:
             raise DataError(f"there is no part {part} of {of} in {text!r}: choose one from 0 to {of - 1}")
         return cls(data=match["data"], part=part, of=of, seed=seed)
+
+    def absolute(self) -> Self:
+        """The same, found from any folder where the data are a file or a folder."""
+        # Unlike a Path's, this `exists` takes texts that no path can be.
+        return replace(self, data=str(Path(self.data).absolute())) if os.path.exists(self.data) else self  # noqa: PTH110
 
     def __str__(self) -> str:
         """The text that names it."""

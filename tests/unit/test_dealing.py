@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,14 @@ def test_share__a_text__names_data_and_part(text: str, share: Share) -> None:
 def test_share__part_that_there_is_not__raises_data_error(part: str) -> None:
     with pytest.raises(DataError, match="there is no part"):
         Share.parse(f"a.csv#part={part},seed=0")
+
+
+def test_absolute__a_file_or_folder__is_found_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.csv").touch()
+    assert str(Share.parse("a.csv#part=1,of=2,seed=0").absolute()) == f"{tmp_path}/a.csv#part=1,of=2,seed=0"
+    for text in ("b.csv", "digits:part=0,of=2,seed=0", "", "x" * 5000, "a\0b"):
+        assert str(Share.parse(text).absolute()) == text
 
 
 def parts(examples: Dataset[Any], of: int, seed: int = 0) -> list[Dataset[Any]]:
