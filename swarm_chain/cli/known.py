@@ -144,9 +144,13 @@ def _of_pulls() -> Iterator[Known]:
 
 
 def _pulled(said: dict[str, Any]) -> Known:
+    """What a file says. Raises `KeyError`, `TypeError`, `ValueError` for one that was damaged."""
+    contract = bytes.fromhex(said["contract"][2:])
+    if len(contract) != 20:
+        raise ValueError("no address")
     return Known(
         chain_id=int(said["chain_id"]),
-        contract=Address(bytes.fromhex(said["contract"][2:])),
+        contract=Address(contract),
         folders=[Path(said["folder"])],
         rpc_urls=[str(url) for url in said["rpc_urls"]],
         stores=[str(spec) for spec in said["stores"]],

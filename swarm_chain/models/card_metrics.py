@@ -68,11 +68,11 @@ def _cell(name: str, metrics: Metrics) -> str:
     if name not in metrics:
         return ""
     ends = interval(name, metrics)
-    return f"{metrics[name]:.4g}" + (f" ({ends[0]:.2f} to {ends[1]:.2f})" if ends else "")
+    return f"{metrics[name]:.4g}" + (f" ({ends[0]:.3g} to {ends[1]:.3g})" if ends else "")
 
 
 def _size(metrics: Metrics) -> str:
-    return f"{metrics[TEST_SAMPLES]:.0f}" if TEST_SAMPLES in metrics else ""
+    return f"{metrics[TEST_SAMPLES]:.15g}" if TEST_SAMPLES in metrics else ""
 
 
 def _mean(mean: Mean | None) -> str:

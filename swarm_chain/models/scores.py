@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from swarm_chain.chronicle import Chronicle, Library, Mean, Outcome, Round, mean_of
 from swarm_chain.core import documents
@@ -17,6 +18,9 @@ from swarm_chain.core.documents import ResultDocument, UpdateDocument
 from swarm_chain.core.metrics import TEST_SAMPLES
 from swarm_chain.errors import Malformed, StoreError
 from swarm_chain.types import Address, Digest, Metrics
+
+_MOST: Final = 2.0**53
+"""Test examples that a site can have: counts beyond it are no whole numbers."""
 
 
 class Source(StrEnum):
@@ -47,9 +51,9 @@ class Scores:
         return mean_of(name, self.metrics.values())
 
     def test_samples(self, name: str) -> int | None:
-        """Test examples behind a metric's mean; None where a site does not say how many it has."""
+        """Test examples behind a metric's mean; None where a site does not say how many it has, or no such number."""
         sizes = [metrics.get(TEST_SAMPLES, 0.0) for metrics in self.metrics.values() if name in metrics]
-        return int(sum(sizes)) if sizes and min(sizes) > 0 else None
+        return int(sum(sizes)) if sizes and min(sizes) >= 1 and max(sizes) <= _MOST else None
 
 
 def scores_of(result: Digest, chronicle: Chronicle, library: Library) -> Scores:

@@ -261,7 +261,7 @@ def test_card__result_that_sites_measured__has_a_line_each_and_names_the_worst(t
     )
     card = card_of(script, 1, tmp_path)
     assert "| site | accuracy (higher is better) | loss (lower is better) | test examples |" in card
-    assert "| anna (`0x7099…79c8`) | 0.5 (0.40 to 0.62) | 3 | 10 |" in card
+    assert "| anna (`0x7099…79c8`) | 0.5 (0.4 to 0.625) | 3 | 10 |" in card
     assert "| **all sites** | **0.8429** | **1.286** |  |" in card
     assert "By accuracy it does worst at anna (`0x7099…79c8`): 0.5." in card
     assert "No update was trained from this model yet" not in card

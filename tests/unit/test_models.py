@@ -226,6 +226,15 @@ def test_test_samples__all_say_so__is_their_sum_and_else_unknown() -> None:
     assert scored(other, other.genesis).test_samples("accuracy") is None
 
 
+@pytest.mark.parametrize("size", [1e308, -1.0, 0.0, 0.5])
+def test_test_samples__a_number_that_counts_nothing__is_unknown(size: float) -> None:
+    script = Script(MemoryWorld)
+    script.round(update=all_say(accuracy=0.5, test_samples=size))
+    found = scored(script, script.genesis)
+    assert found.test_samples("accuracy") is None
+    assert found.mean("accuracy") is not None
+
+
 # ----------------------------------------------------------------------------------------------------------------- best
 
 
