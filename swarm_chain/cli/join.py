@@ -16,6 +16,7 @@ from swarm_chain.types import Digest
 
 if TYPE_CHECKING:
     from swarm_chain.accounts import Keystore
+    from swarm_chain.core.documents import TaskDocument
     from swarm_chain.core.invitation_codes import InvitationCode
     from swarm_chain.membership.joining import Choice
     from swarm_chain.membership.returning import EarlierNode
@@ -63,7 +64,7 @@ def join(
 
     Where the swarm goes on with a model of an earlier one, in which this account has a node on this machine, that
     node's label, data, stores, endpoints and password file are taken unless others are given, and its name with a
-    number.
+    number. A task that was accepted for it, and is the same to the byte, is not asked about again.
     """
     from swarm_chain.accounts import open_keystore
     from swarm_chain.adapters.stores import open_stores
@@ -83,6 +84,7 @@ def join(
     chain = joining.connect_invited(invited, signer, choice.rpc_urls)
     store = open_stores(choice.stores)
     document = joining.swarms_task(chain, store)
+    digest = digest or _accepted_before(earlier, document)
     accepted = accept(read_offer(document, store), store, digest=digest, task=task, ask=asker())
     checked = _check_data(task_of(document, store.get, accepted=accepted), choice, None if data else earlier)
     receipt = joining.register(chain, invited, choice, is_configured=is_configured)
@@ -125,6 +127,12 @@ def _earlier(invited: InvitationCode, stores: tuple[str, ...], place: Place) -> 
     if found is not None:
         say(f"goes on from the swarm of node {found.name}, and is set up like it: data {found.config.data}")
     return found
+
+
+def _accepted_before(earlier: EarlierNode | None, document: TaskDocument) -> Digest | None:
+    """The task's digest, where it is the one that was accepted for the earlier node: nothing of it is new."""
+    known = earlier.config.accepted_task if earlier else None
+    return known if known == document.digest() else None
 
 
 def _check_data(task: Task, choice: Choice, earlier: EarlierNode | None) -> str:

@@ -356,6 +356,13 @@ def test_deploy_from__another_task_of_the_same_model__trains_it_by_that(trained:
     assert [one["verdict"] for one in (audit, *audit["ancestors"])] == ["PASS"] * 3
     assert [one["round"] for one in audit["ancestors"]] == [1, 2]
 
+    trained.line.must("deploy", "--from", "calm", "--name", "calmer", *trained.rpc)
+    trained.line.must("join", trained.code("calmer", "ann"))
+    config = load_node_config(trained.line.home / "nodes" / "calm-ann-2" / "node.toml")
+    assert config.accepted_task == Digest(bytes.fromhex(digest[2:]))
+    trained.line.must("deploy", "--from", "calm", "--set", "epochs=2", "--name", "other-calm", *trained.rpc)
+    assert "before somebody accepts it" in trained.line.run("join", trained.code("other-calm", "ann")).error
+
 
 def test_join__the_earlier_nodes_data_are_not_for_the_new_task__says_so(lab: Lab) -> None:
     (lab.line.folder / "renamed.py").write_text(TASK)
