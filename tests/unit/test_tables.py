@@ -56,6 +56,25 @@ def test_read_table__a_line_is_broken__is_named_and_not_quoted(
     assert "7319" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("broken", "words"),
+    [
+        ("63,0.5,2", "line 17, column 3 (outcome): none of 0, 1"),
+        ("63,0.5,0.5", "line 17, column 3 (outcome): none of 0, 1"),
+        ("7319,0.5,1", "line 17, column 1 (age): none of 0, 1, …, 119"),
+        ("7319.418,0.5,1", "line 17, column 1 (age): none of 0, 1, …, 119"),
+    ],
+)
+def test_read_table__codes_given__refuses_any_other_number(tmp_path: Path, broken: str, words: str) -> None:
+    codes = {"age": range(120), "outcome": range(2)}
+    path = written(tmp_path, HEADER, *[ROW] * 15, broken)
+    with pytest.raises(DataError) as caught:
+        read_table(path, ["outcome", "age"], codes=codes)
+    assert f"{path}, {words}" in str(caught.value)
+    assert "7319" not in str(caught.value)
+    assert read_table(written(tmp_path, HEADER, ROW), ["outcome", "age"], codes=codes).tolist() == [[1.0, 63.0]]
+
+
 @pytest.mark.parametrize("columns", [None, ["age"]])
 def test_read_table__no_line_of_names__quotes_no_patient_for_it(tmp_path: Path, columns: Sequence[str] | None) -> None:
     path = written(tmp_path, "Zyxomma,7319.418,1", "29,broken,0")
