@@ -8,9 +8,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from jsonschema import Draft202012Validator
@@ -24,7 +26,9 @@ from swarm_chain.core.unixfs import import_file
 from swarm_chain.devnet import Devnet
 from swarm_chain.schemas import load_schema
 from swarm_chain.tasks import load_task
+from tests.chains import DevnetWorld
 from tests.command_line import CommandLine
+from tests.histories import START, Script, task_document
 from tests.rpc_proxy import RpcProxy
 
 ROUNDS = 3
@@ -379,3 +383,62 @@ def test_commands__looking_at_models__write_nothing_into_the_store(trained: Trai
         trained.json(*command)
     trained.export(tmp_path)
     assert set(store.cids()) == before
+
+
+# ----------------------------------------------------------------------------------------------------------- successors
+
+
+class Successors:
+    """A swarm of two rounds, and one on the same chain that starts from the first of them with one tensor more."""
+
+    def __init__(self, anvil: Devnet, folder: Path) -> None:
+        self.line = CommandLine(folder=folder)
+        store = LocalStore(folder / "blocks")
+        self.earlier = Script(partial(DevnetWorld, anvil), store=store)
+        first = self.earlier.round()
+        self.earlier.round()
+        start = {**self.earlier.parameters_of(first), "extra": np.ones(2, np.float32)}
+        task = task_document(start=start)
+        self.later = Script(partial(DevnetWorld, anvil), store=store, task=task, start=start, base=first)
+        self.later.round()
+        self.at = ("--rpc", anvil.rpc_url, "--store", f"local:{folder}/blocks")
+
+    def address(self, script: Script) -> str:
+        return "0x" + script.world.chain(None).coordinator.hex()
+
+
+@pytest.fixture(scope="module")
+def successors(anvil: Devnet, tmp_path_factory: pytest.TempPathFactory) -> Successors:
+    return Successors(anvil, tmp_path_factory.mktemp("successors"))
+
+
+def test_log__successor__crosses_into_the_earlier_swarm_and_asks_its_contract(successors: Successors) -> None:
+    done = successors.line.must("log", successors.address(successors.later), "--json", "-", *successors.at)
+    found = json.loads(done.out)["results"]
+    Draft202012Validator(load_schema("log")).validate({"compared_by": None, "results": found})
+    earlier, later = successors.address(successors.earlier), successors.address(successors.later)
+    assert [(one["round"], one["swarm"]["contract"]) for one in found] == [
+        (1, later),
+        (0, later),
+        (1, earlier),
+        (0, earlier),
+    ]
+    assert all(one["on_chain"] for one in found)
+
+
+def test_diff__two_swarms__names_the_tensor_that_only_one_has(successors: Successors) -> None:
+    names = (f"{successors.address(successors.earlier)}@2", f"{successors.address(successors.later)}@1")
+    done = successors.line.must("diff", *names, "--json", "-", *successors.at)
+    found = json.loads(done.out)
+    Draft202012Validator(load_schema("diff")).validate(found)
+    assert found["only_b"] == [{"name": "extra", "dtype": "F32", "shape": [2]}]
+    assert [one["name"] for one in found["tensors"]] == sorted(START)
+    assert "only in B 'extra' F32[2]" in successors.line.must("diff", *names, *successors.at).out
+
+
+def test_export__successor__card_goes_back_to_the_earlier_swarm(successors: Successors, tmp_path: Path) -> None:
+    file = tmp_path / "m.safetensors"
+    successors.line.must("export", successors.address(successors.later), str(file), *successors.at)
+    card = file.with_name("m.safetensors.md").read_text()
+    assert successors.earlier.genesis.hex() in card
+    assert "0 (from the result of an earlier swarm)" in card
