@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import keyword
 import re
+import shlex
 from pathlib import Path
 
 import click
@@ -21,9 +23,9 @@ def new(file: Path, name: str | None) -> None:
     """
     from swarm_chain.tasks.template import template
 
-    if file.suffix != ".py":
-        raise click.UsageError(f"{file} is no Python file: give it a name that ends in .py.")
-    name = name or _class_name(file)
+    if not re.fullmatch(r"[\w .-]+\.py", file.name):
+        raise click.UsageError(f"{file} is no Python file: give it a name of letters and digits that ends in .py.")
+    name = _class_name(file) if name is None else _checked(name)
     try:
         with file.open("x", encoding="utf-8") as stream:
             stream.write(template(name, file.name))
@@ -33,14 +35,18 @@ def new(file: Path, name: str | None) -> None:
         raise ConfigurationError(f"{file} cannot be written: {error.strerror}; choose another place") from error
     say(f"{file} holds the task {name}")
     next_steps(
-        f"swarm-chain demo --task {file}:{name}",
-        f"swarm-chain deploy --task {file}:{name}",
+        f"swarm-chain demo --task {shlex.quote(f'{file}:{name}')}",
+        f"swarm-chain deploy --task {shlex.quote(f'{file}:{name}')}",
     )
 
 
 def _class_name(file: Path) -> str:
     """`my_task.py` to `MyTask`. Raises a usage error where no class can be called so."""
-    found = "".join(word[:1].upper() + word[1:] for word in re.split(r"[^0-9A-Za-z]+", file.stem))
-    if not found.isidentifier():
-        raise click.UsageError(f"no class can be called {found!r}: give --class NAME.")
-    return found
+    return _checked("".join(word[:1].upper() + word[1:] for word in re.split(r"[^0-9A-Za-z]+", file.stem)))
+
+
+def _checked(name: str) -> str:
+    """The name, if a class can have it, and a document."""
+    if not name.isidentifier() or not name.isascii() or keyword.iskeyword(name):
+        raise click.UsageError(f"no class can be called {name!r}: give --class NAME.")
+    return name

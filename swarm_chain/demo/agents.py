@@ -77,6 +77,7 @@ class Agents:
 
 def _start(member: Member, rounds: int, environment: dict[str, str]) -> AgentProcess:
     log = member.folder / "agent.log"
-    command = [sys.executable, "-m", "swarm_chain", "agent", "run"]
+    # -P: as for the command, what lies in this folder is not imported in place of a package.
+    command = [sys.executable, "-P", "-m", "swarm_chain", "agent", "run"]
     command += ["--config", str(member.config), "--rounds", str(rounds)]
     return AgentProcess(member=member, process=children.spawn(command, log, environment=environment), log=log)

@@ -45,7 +45,7 @@ class Comparison:
         self._answer = places.root / "comparison.json"
         request = places.root / "comparison-request.json"
         request.write_text(json.dumps(_request(settings, members), indent=2) + "\n", encoding="utf-8")
-        command = [sys.executable, "-m", "swarm_chain.demo.measure", str(request), str(self._answer)]
+        command = [sys.executable, "-P", "-m", "swarm_chain.demo.measure", str(request), str(self._answer)]
         environment = {**os.environ, **ONE_THREAD}
         self._process = children.spawn(command, self._log, environment=environment, niceness=_NICENESS)
 
