@@ -33,14 +33,14 @@ def of_share(right: int, total: int) -> Interval:
     return float(found.low), float(found.high)
 
 
-def of_mean(values: NDArray[np.floating]) -> Interval:
-    """Student's interval for the mean of at least two values from 0 to 1."""
+def of_mean(values: NDArray[np.floating], *, largest: float = 1.0) -> Interval:
+    """Student's interval for the mean of at least two values from 0 to `largest`."""
     import numpy as np
     from scipy.stats import t
 
     mean, error = float(np.mean(values)), float(np.std(values, ddof=1)) / math.sqrt(len(values))
     reach = float(t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)) * error
-    return max(0.0, mean - reach), min(1.0, mean + reach)
+    return max(0.0, mean - reach), min(largest, mean + reach)
 
 
 def of_auroc(auroc: float, positives: int, negatives: int) -> Interval:

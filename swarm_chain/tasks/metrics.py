@@ -7,6 +7,7 @@ A metric `m` with an interval of 95 % is three numbers: `m`, `m_low`, `m_high`. 
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,22 @@ def binary_metrics(probabilities: Tensor, targets: Tensor) -> dict[str, float]:
     interval = intervals.of_mean((given - truth) ** 2) if len(truth) > 1 else None
     found |= _with_interval("brier", brier, interval)
     return found | _of_positives(called, truth) | _of_negatives(called, truth) | _ranking(given, truth)
+
+
+def regression_metrics(predicted: Tensor, targets: Tensor) -> dict[str, float]:
+    """`rmse`, the root of the mean squared error, and `mae`, the mean error without its sign, each with its interval.
+
+    Both tensors hold amounts, of shape (n,).
+    """
+    import numpy as np
+    from sklearn.metrics import mean_absolute_error, mean_squared_error
+
+    given, truth = predicted.double().numpy(), targets.double().numpy()
+    errors = np.abs(given - truth)
+    of_squares, of_errors = _of_amounts(errors**2), _of_amounts(errors)
+    of_root = of_squares and (math.sqrt(of_squares[0]), math.sqrt(of_squares[1]))
+    found = _with_interval("rmse", math.sqrt(mean_squared_error(truth, given)), of_root)
+    return found | _with_interval("mae", float(mean_absolute_error(truth, given)), of_errors)
 
 
 def class_metrics(predicted: Tensor, targets: Tensor, names: Sequence[str], minimum: int) -> dict[str, float]:
@@ -124,6 +141,10 @@ def _ranking(given: NDArray[np.float64], truth: NDArray[np.int64]) -> dict[str, 
 
 def _of_shares(is_right: NDArray[np.bool_]) -> Interval:
     return intervals.of_share(int(is_right.sum()), len(is_right))
+
+
+def _of_amounts(amounts: NDArray[np.floating]) -> Interval | None:
+    return intervals.of_mean(amounts, largest=math.inf) if len(amounts) > 1 else None
 
 
 def _with_interval(name: str, value: float, interval: Interval | None) -> dict[str, float]:

@@ -15,7 +15,7 @@ from torch.utils.data import TensorDataset
 from swarm_chain.adapters.torch_trainer import initial_parameters, score
 from swarm_chain.tasks import Digits, Hyperparameters, NodeData, Task
 from swarm_chain.tasks.intervals import of_auroc, of_mean, of_share
-from swarm_chain.tasks.metrics import binary_metrics, class_metrics, group_metrics
+from swarm_chain.tasks.metrics import binary_metrics, class_metrics, group_metrics, regression_metrics
 
 NAMES = ("accuracy", "auroc", "sensitivity", "specificity", "brier")
 
@@ -55,6 +55,26 @@ def test_binary_metrics__one_example__has_no_interval_of_a_mean() -> None:
     assert found["brier"] == pytest.approx(0.04)
     assert "brier_low" not in found
     assert found["accuracy_low"] < 0.3
+
+
+def test_regression_metrics__known_errors__are_what_they_are_called() -> None:
+    found = regression_metrics(torch.tensor([3.0, 5.0, 2.0, 30.0]), torch.tensor([3.0, 1.0, 5.0, 30.0]))
+    assert found["rmse"] == pytest.approx((25 / 4) ** 0.5)
+    assert found["mae"] == pytest.approx(7 / 4)
+    assert 0 <= found["mae_low"] < found["mae"] < found["mae_high"]
+    assert found["rmse_high"] > 5 / 2 > found["rmse_low"] == 0
+
+
+def test_regression_metrics__many_draws__the_interval_holds_the_true_value_nearly_always() -> None:
+    random, inside = torch.Generator().manual_seed(0), 0
+    for _ in range(200):
+        found = regression_metrics(2 * torch.randn(100, generator=random), torch.zeros(100))
+        inside += found["rmse_low"] <= 2 <= found["rmse_high"]
+    assert 180 <= inside <= 199
+
+
+def test_regression_metrics__one_example__has_no_intervals() -> None:
+    assert regression_metrics(torch.tensor([2.0]), torch.tensor([5.0])) == {"rmse": 3.0, "mae": 3.0}
 
 
 def test_class_metrics__classes__each_has_the_share_told_right(caplog: pytest.LogCaptureFixture) -> None:
