@@ -19,6 +19,7 @@ def many_sites(*, sites: int, rounds: int) -> Report:
         block_time=Timestamp(1_700_000_000),
         config=CONFIG,
         task=None,
+        origin=None,
         head=_result(rounds),
         active_nodes=sites,
         labels={node: f"site {site}" for site, node in enumerate(nodes)},

@@ -41,6 +41,11 @@ def says(base: Mapping[str, float], local: Mapping[str, float] | None = None) ->
     return lambda document: replace(document, base_metrics=base, local_metrics=base if local is None else local)
 
 
+def page_of(report: Report) -> Page:
+    """A report's page."""
+    return Page(render(report))
+
+
 def report_on(
     swarm: Script, store: UpdateStore | None = None, agents: Mapping[Address, LocalAgent] | None = None
 ) -> Report:
@@ -52,8 +57,8 @@ def report_on(
 class Page:
     """A page, parsed as a browser would that forgives nothing."""
 
-    def __init__(self, report: Report) -> None:
-        self.source = render(report)
+    def __init__(self, source: str) -> None:
+        self.source = source
         parser = html5lib.HTMLParser(strict=True, namespaceHTMLElements=False)
         self.root: Element = parser.parse(self.source)
 

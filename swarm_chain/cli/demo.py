@@ -80,6 +80,13 @@ DEFAULT_FOLDER = Path("-")
     flag_value=DEFAULT_FOLDER,
     help="Keep everything in a new folder, and leave the chain running, for later commands.",
 )
+@click.option(
+    "--report",
+    "page",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write a page on the swarm to a file, as `swarm-chain report` does; with --keep there is one in its folder.",
+)
 @click.option("--client", type=click.Choice(["anvil", "ganache"]), default="anvil", show_default=True, help="Program.")
 @json_option
 @click.pass_context
@@ -94,6 +101,7 @@ def demo(
     seed: int,
     training: tuple[tuple[str, str], ...],
     keep: Path | None,
+    page: Path | None,
     client: str,
     json_file: Path | None,
 ) -> None:
@@ -108,6 +116,7 @@ def demo(
     from swarm_chain.cli.demo_screen import open_screen
     from swarm_chain.core.merge import parse_rule
     from swarm_chain.demo import DemoSettings, run_demo
+    from swarm_chain.reporting.file import require_replaceable, write_page
 
     task = _task(task_name, seed, training)
     nodes = nodes or _usual_nodes(task, data)
@@ -123,13 +132,17 @@ def demo(
         is_sealed=not direct,
         client="ganache" if client == "ganache" else "anvil",
     )
+    if page:
+        require_replaceable(page)
     with _interruptible(), open_screen(settings) as screen:
-        report = run_demo(settings, keep=_folder(keep), screen=screen)
+        report = run_demo(settings, keep=_folder(keep), screen=screen, has_page=page is not None)
     if json_file:
         write_json(json_file, report.document())
     if str(json_file) != "-":
         _show(report)
-    _say_next(report)
+    if page and report.overview:
+        write_page(report.overview, page, force=True)
+    _say_next(report, page)
     ctx.exit(0 if report.is_success else 1)
 
 
@@ -310,16 +323,19 @@ def _shown(metric: str | None, metrics: Metrics) -> str:
     return f"{100 * value:.1f} %" if metric == ACCURACY else f"{value:.4f}"
 
 
-def _say_next(report: DemoReport) -> None:
+def _say_next(report: DemoReport, page: Path | None) -> None:
     contract = checksum(report.audit.scope.contract)
+    if page:
+        say(f"\na page with curves, to open in a browser: {page.absolute()}")
     if report.kept is None:
         next_steps(
-            "swarm-chain demo --keep       (the same, and keep chain, documents and report)",
+            "swarm-chain demo --keep       (the same, and keep chain, documents, report and a page with curves)",
             "swarm-chain devnet            (a chain for a swarm by hand: deploy, account new, invite, join, agent run)",
         )
         return
     folder = report.kept.folder
     say(f"\n{folder} holds the report (report.json), the documents (store), nodes and logs")
+    say(f"a page with curves, to open in a browser: {folder / 'report.html'}")
     say(f"the chain goes on at {report.rpc_url}")
     where = f"--rpc {report.rpc_url} --store {report.store}"
     next_steps(

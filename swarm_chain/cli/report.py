@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,12 +62,12 @@ def _read(place: Place, contract: str | None, stores: Sequence[str]) -> Report:
     store = readable(store_specs(stores), asked=bool(stores))
     reader = Web3History(found.target.rpc_urls, found.contract)
     with _progress() as on_progress:
-        agents = local_agents(found.target.chain_id, found.contract)
+        agents = _local_agents(found.target.chain_id, found.contract)
         return read_report(reader, store, agents=agents, on_progress=on_progress)
 
 
-def local_agents(chain_id: int, contract: Address, folder: Path | None = None) -> Mapping[Address, LocalAgent]:
-    """What agents of a swarm that are on this machine say of themselves, by account; `folder` holds the nodes' own."""
+def _local_agents(chain_id: int, contract: Address) -> Mapping[Address, LocalAgent]:
+    """What agents of a swarm that are on this machine say of themselves, by account."""
     from swarm_chain.cli.nodes import nodes_folder
     from swarm_chain.reporting import LocalAgent
     from swarm_chain.status.node import node_statuses
@@ -76,9 +77,9 @@ def local_agents(chain_id: int, contract: Address, folder: Path | None = None) -
             traffic=file.traffic,
             data_bytes=file.data_bytes,
             head=file.activity.head,
-            head_metrics=file.activity.head_metrics,
+            head_metrics={name: value for name, value in file.activity.head_metrics.items() if isfinite(value)},
         )
-        for file in node_statuses(folder or nodes_folder(), chain_id=chain_id, contract=contract)
+        for file in node_statuses(nodes_folder(), chain_id=chain_id, contract=contract)
     }
 
 

@@ -44,6 +44,11 @@ class Places:
         """The report, as `--json` writes it."""
         return self.root / "report.json"
 
+    @property
+    def page(self) -> Path:
+        """The report for people, as `swarm-chain report` writes it."""
+        return self.root / "report.html"
+
     def node(self, name: str) -> Path:
         """A node's own folder: key, data, configuration, journal, status, log."""
         return self.root / "nodes" / name

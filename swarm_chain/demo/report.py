@@ -14,6 +14,7 @@ from swarm_chain.core.documents import ResultDocument
 from swarm_chain.core.metrics import compared_metric
 from swarm_chain.core.traffic import Traffic
 from swarm_chain.demo.settings import DemoSettings
+from swarm_chain.reporting import Report
 from swarm_chain.types import Address, Digest, Metrics, RoundNumber
 
 ACCURACY: Final = "accuracy"
@@ -81,7 +82,7 @@ class Kept:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DemoReport:
-    """A whole demo."""
+    """A whole demo. `overview` is what its page shows, where one was asked for."""
 
     settings: DemoSettings
     nodes: tuple[NodeReport, ...]
@@ -94,6 +95,7 @@ class DemoReport:
     store: str
     seconds: float
     kept: Kept | None
+    overview: Report | None = None
 
     @property
     def metric(self) -> str | None:

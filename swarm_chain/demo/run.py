@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +30,7 @@ from swarm_chain.demo.watch import Watcher
 from swarm_chain.devnet import Devnet, find_client
 from swarm_chain.errors import DemoFailed
 from swarm_chain.ports import UpdateStore
+from swarm_chain.reporting import LocalAgent, Report, read_report, write_page
 from swarm_chain.status.node import read_node_status
 from swarm_chain.tasks.base import SplitTask
 from swarm_chain.types import Metrics, Parameters
@@ -41,11 +43,12 @@ _COMPARISON: Final = 600.0
 """Seconds that the comparison gets after the swarm is done."""
 
 
-def run_demo(settings: DemoSettings, *, keep: Path | None, screen: Screen) -> DemoReport:
+def run_demo(settings: DemoSettings, *, keep: Path | None, screen: Screen, has_page: bool = False) -> DemoReport:
     """The report on a swarm that trained here. Everything it started is stopped and removed at the end.
 
-    With a folder to `keep`, which must be empty, files stay there and the chain goes on. Raises `ToolMissing`,
-    `ConfigurationError`, `DataError`; `DemoFailed` where something went wrong once it had begun.
+    With a folder to `keep`, which must be empty, files stay there and the chain goes on. With `has_page`, or a folder
+    to keep, the report has what a page on the swarm shows. Raises `ToolMissing`, `ConfigurationError`, `DataError`;
+    `DemoFailed` where something went wrong once it had begun.
     """
     find_client(settings.client)
     if isinstance(settings.task, SplitTask):
@@ -53,7 +56,10 @@ def run_demo(settings: DemoSettings, *, keep: Path | None, screen: Screen) -> De
     started = time.monotonic()
     with places(keep) as where, _chain(settings, where, screen) as devnet:
         report = _Demo(settings, where, devnet, screen).run(started)
-        if where.is_kept:
+        if where.is_kept or has_page:
+            report = replace(report, overview=_overview(report))
+        if report.overview and where.is_kept:
+            write_page(report.overview, where.page)
             text = json.dumps(report.document(), indent=2, sort_keys=True)
             where.report.write_text(text + "\n", encoding="utf-8")
             where.chain_pid.write_text(f"{devnet.pid}\n", encoding="utf-8")
@@ -159,6 +165,19 @@ def read_head(swarm: Swarm, store: UpdateStore) -> Parameters:
     """The swarm's model, as any stranger gets it: named by the chain, read from the store."""
     head = documents.read(store.get, swarm.reader().look().swarm.head, ResultDocument)
     return weights.decode(b"".join(unixfs.read(store.get, File(cid=head.weights, size=head.bytes))))
+
+
+def _overview(report: DemoReport) -> Report:
+    """What a page on the swarm shows, with what its agents counted and how its head does at each node."""
+    scope = report.audit.scope
+    agents = {
+        node.address: LocalAgent(
+            traffic=node.traffic, data_bytes=node.data_bytes, head=scope.head, head_metrics=node.swarm_own
+        )
+        for node in report.nodes
+    }
+    reader, store = Web3History(report.rpc_url, scope.contract), open_stores([report.store], writable=False)
+    return read_report(reader, store, verdict=report.audit.verdict, agents=agents)
 
 
 def _require_hope(scene: Scene, agents: Agents, seconds: float) -> None:

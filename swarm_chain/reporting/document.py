@@ -21,6 +21,7 @@ def document_of(report: Report) -> Mapping[str, Any]:
         "block_time": report.block_time,
         "head": {**_named(report.head), "round": report.head_round},
         "task": _task(report),
+        "genesis": {**_named(report.config.genesis_digest), "base_cid": report.origin and str(report.origin)},
         "sealed": report.config.is_sealed,
         "quorum_bps": report.config.quorum_bps,
         "min_updates": report.config.min_updates,

@@ -133,6 +133,8 @@ def _facts(report: Report) -> Iterator[tuple[str, str]]:
             "trained with",
             ", ".join(f"{shown(key)} {shown(str(value))}" for key, value in report.task.training.items()),
         )
+    if report.origin:
+        yield "goes on from", f"{report.origin}, a result of an earlier swarm"
     kind = "sealed: commit, then reveal" if report.config.is_sealed else "direct: submitted in one step"
     yield "updates", kind
     yield (

@@ -38,6 +38,7 @@ def read_report(
     blocks = {event.block_number for event in events} | {reader.deployed_at(pinned.number)}
     transactions = list(reader.transactions(sorted(blocks)))
     library = Library(chronicle, store)
+    genesis = library.result(swarm.config.genesis_digest).document
     rounds = tuple(_rounds(chronicle, library, transactions, on_progress))
     return Report(
         chain_id=chronicle.chain_id,
@@ -47,6 +48,7 @@ def read_report(
         block_time=pinned.timestamp,
         config=swarm.config,
         task=library.task().document,
+        origin=genesis.base if genesis else None,
         head=swarm.head,
         active_nodes=swarm.active_nodes,
         labels=chronicle.labels,

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from swarm_chain.audit import GasUse, Verdict
 from swarm_chain.chronicle import Outcome
+from swarm_chain.core.cids import Cid
 from swarm_chain.core.documents import TaskDocument
 from swarm_chain.core.metrics import compared_metric
 from swarm_chain.core.traffic import Traffic
@@ -108,6 +109,8 @@ class LocalAgent:
 class Report:
     """A swarm at one block. `task` is None where its document cannot be had.
 
+    `origin` is the result of an earlier swarm that its genesis starts from, if any that is known.
+
     `verdict` is that of an audit which somebody else made, if any: a report judges nothing.
     """
 
@@ -118,6 +121,7 @@ class Report:
     block_time: Timestamp
     config: SwarmConfig
     task: TaskDocument | None
+    origin: Cid | None
     head: Digest
     active_nodes: int
     labels: Mapping[Address, str]

@@ -18,6 +18,7 @@ from swarm_chain.core.weights import decode
 from swarm_chain.schemas import load_schema
 from tests.command_line import CommandLine
 from tests.e2e.running import Demo, children_named, processes_of
+from tests.reports import Page, check_is_inert
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks at processes in /proc")
 SMALL = ("--nodes", "3", "--rounds", "2", "--seed", "7")
@@ -26,7 +27,7 @@ SMALL = ("--nodes", "3", "--rounds", "2", "--seed", "7")
 @pytest.fixture(scope="module")
 def sealed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     """A demo that ended well, and kept nothing."""
-    demo = Demo(tmp_path_factory.mktemp("sealed"), *SMALL)
+    demo = Demo(tmp_path_factory.mktemp("sealed"), *SMALL, "--report", "page.html")
     try:
         assert demo.wait() == 0, demo.said
         yield demo
@@ -89,6 +90,20 @@ def test_demo__the_swarm_learns_from_all__and_beats_every_node(sealed: Demo) -> 
     assert report["swarm_accuracy"] > max(alone)
     assert report["pooled_accuracy"] > max(alone)
     assert len({node["samples"] for node in report["nodes"]}) == 3
+
+
+@pytest.mark.parametrize("which", ["sealed", "direct"])
+def test_demo__page__is_named_at_the_end_and_shows_head_and_verdict(which: str, request: pytest.FixtureRequest) -> None:
+    demo: Demo = request.getfixturevalue(which)
+    file = demo.report_file.parent / "page.html" if which == "sealed" else demo.kept / "report.html"
+    assert f"a page with curves, to open in a browser: {file}" in demo.said
+    page = Page(file.read_text(encoding="utf-8"))
+    check_is_inert(page)
+    assert "Audit: PASS" in page.text
+    assert "How the result of round 2 does at each site" in page.text
+    assert len(page.tables()["what each site measured on examples that it holds out: the nodes' own word"]) == 5
+    for place in (str(demo.report_file.parent), "127.0.0.1"):
+        assert place not in page.source
 
 
 def test_demo__without_keep__leaves_neither_files_nor_processes(sealed: Demo) -> None:

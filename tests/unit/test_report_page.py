@@ -16,7 +16,7 @@ from swarm_chain.reporting.series import choose_metrics
 from swarm_chain.types import OpenRound
 from tests.histories import Script
 from tests.many_sites import many_sites
-from tests.reports import Page, check_is_inert, report_on, says, script
+from tests.reports import check_is_inert, page_of, report_on, says, script
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -89,7 +89,7 @@ def test_page__hostile_labels_and_metrics__is_well_formed_and_inert(
 ) -> None:
     swarm = script(*map(_short, labels))
     play(swarm)
-    check_is_inert(Page(report_on(swarm, swarm.store if has_documents else MemoryStore())))
+    check_is_inert(page_of(report_on(swarm, swarm.store if has_documents else MemoryStore())))
 
 
 def _short(label: str) -> str:
@@ -99,7 +99,7 @@ def _short(label: str) -> str:
 def test_page__label_is_markup__is_read_as_it_is_written() -> None:
     swarm = script(*HOSTILE[:5])
     swarm.round(update={node: says(HOSTILE_METRICS) for node in swarm.nodes})
-    text = Page(report_on(swarm)).text
+    text = page_of(report_on(swarm)).text
     for word in ("<script>alert(1)</script>", "<script>alert(3)</script>", "{{ 7919 * 8 }}", "בית חולים"):
         assert word in text
     assert "63352" not in text
@@ -132,7 +132,7 @@ def test_page__same_report__same_bytes(three: Report) -> None:
 
 
 def test_page__by_itself__claims_no_verdict_and_says_what_gives_one(three: Report) -> None:
-    text = Page(three).text
+    text = page_of(three).text
     assert "This is not an audit." in text
     assert f"swarm-chain audit 0x{three.contract.hex()}" in text
     assert "PASS" not in text
@@ -140,7 +140,7 @@ def test_page__by_itself__claims_no_verdict_and_says_what_gives_one(three: Repor
 
 @pytest.mark.parametrize("verdict", list(Verdict))
 def test_page__audited_by_who_wrote_it__shows_the_verdict(three: Report, verdict: Verdict) -> None:
-    text = Page(replace(three, verdict=verdict)).text
+    text = page_of(replace(three, verdict=verdict)).text
     assert f"Audit: {verdict}" in text
     assert "This is not an audit." not in text
 
@@ -149,7 +149,7 @@ def test_page__audited_by_who_wrote_it__shows_the_verdict(three: Report, verdict
 
 
 def table(report: Report, start: str) -> list[list[str]]:
-    (found,) = [rows for caption, rows in Page(report).tables().items() if caption.startswith(start)]
+    (found,) = [rows for caption, rows in page_of(report).tables().items() if caption.startswith(start)]
     return found
 
 
@@ -164,11 +164,11 @@ def test_page__head_by_site__marks_worst_and_best_by_what_is_better(three: Repor
 
 
 def test_page__head_by_site__names_the_worst_and_how_far_it_is_from_the_best(three: Report) -> None:
-    assert "By accuracy it is worst at anna (0.750), 0.100 from the best, cleo (0.850)." in Page(three).text
+    assert "By accuracy it is worst at anna (0.750), 0.100 from the best, cleo (0.850)." in page_of(three).text
 
 
 def test_page__head_not_measured_yet__says_so(three: Report) -> None:
-    text = Page(three).text
+    text = page_of(three).text
     assert "How the result of round 2 does at each site" in text
     assert "The head, of round 3, was not measured yet" in text
 
@@ -186,7 +186,7 @@ def test_page__agents_here_scored_the_head__shows_it_and_who_says_so() -> None:
         for node in (1, 2)
     }
     found = report_on(swarm, agents=agents)
-    text = Page(found).text
+    text = page_of(found).text
     assert "How the result of round 1 does at each site" in text
     assert "Scored by agents on this machine" in text
     assert table(found, "documents and weights")[1][3:] == ["1.5 kB", "2.5 MB", "42 B"]
@@ -222,7 +222,7 @@ def test_page__rounds__who_was_in_and_who_was_not_and_why(three: Report) -> None
 def test_page__documents_missing__is_written_all_the_same_and_says_what_is_missing() -> None:
     swarm = script("anna", "bert", "cleo")
     swarm.round()
-    text = Page(report_on(swarm, MemoryStore())).text
+    text = page_of(report_on(swarm, MemoryStore())).text
     assert "No site has measured a model yet, or no store that was asked has the documents." in text
     assert "result of round 1: no store that was asked has it" in text
 
@@ -235,12 +235,12 @@ def test_choose_metrics__thousands_of_names__shows_what_most_sites_measured() ->
     chosen = choose_metrics(found)
     assert chosen.whole[:2] == ("auroc", "z")
     assert len(chosen.whole) + chosen.left_out == 1002
-    assert f"{chosen.left_out} more metrics" in Page(found).text
+    assert f"{chosen.left_out} more metrics" in page_of(found).text
 
 
 def test_page__many_sites_and_rounds__stays_small_and_names_both_ends() -> None:
     found = many_sites(sites=60, rounds=240)
-    page = Page(found)
+    page = page_of(found)
     assert len(page.source) < 1_500_000
     assert "worst in the last round: site 59" in page.text
     assert "best in the last round: site 0" in page.text
