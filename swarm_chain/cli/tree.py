@@ -18,7 +18,7 @@ COMMANDS = {
     "task": ("swarm_chain.cli.task:task", "Read a swarm's task before joining."),
     "agent": ("swarm_chain.cli.agent:agent", "Take part in a swarm."),
     "status": ("swarm_chain.cli.status:status", "Show what a swarm does, and what it waits for."),
-    "report": ("swarm_chain.cli.report:report", "Write a page on a swarm, to be opened from anywhere."),
+    "report": ("swarm_chain.cli.report:report", "Write a page on a swarm: one HTML file, to be opened from anywhere."),
     "audit": ("swarm_chain.cli.audit:audit", "Re-run every round of a swarm, from a chain and a store alone."),
     "log": ("swarm_chain.cli.log:log", "List the results that a swarm agreed on, newest first."),
     "best": ("swarm_chain.cli.best:best", "Show the round whose model is the best, by each metric."),
