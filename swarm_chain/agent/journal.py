@@ -98,17 +98,19 @@ class Journal:
         self._lock.close()
 
     def _open(self, chain_id: int, coordinator: Address, account: Address) -> None:
-        ours = (chain_id, coordinator, account)
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
         if version == 0:
             self._db.executescript("BEGIN;" + _SCHEMA + "COMMIT;")
-            self._db.execute("INSERT INTO identity VALUES (?, ?, ?)", ours)
-        elif version in _UPGRADES:
-            self._db.executescript("BEGIN;" + _UPGRADES[version] + "COMMIT;")
-        elif version != _VERSION:
+        elif version != _VERSION and version not in _UPGRADES:
             raise JournalError(
                 f"journal {self.path} has format {version}, this program writes {_VERSION}; update swarm-chain"
             )
+        self._identify(chain_id, coordinator, account)
+        if version in _UPGRADES:
+            self._db.executescript("BEGIN;" + _UPGRADES[version] + "COMMIT;")
+
+    def _identify(self, *ours: object) -> None:
+        """Makes the journal this node's, or finds that it is."""
         found = self._db.execute("SELECT * FROM identity").fetchone()
         if found is None:
             self._db.execute("INSERT INTO identity VALUES (?, ?, ?)", ours)
