@@ -47,8 +47,9 @@ def _scores(entry: Entry) -> Iterator[str]:
     yield from table(["site", *heads, "test examples"], rows)
     yield ""
     yield f"These are {_SOURCES[scores.source]}." if scores.source else ""
-    yield "Intervals are of 95 %. The last line is the mean over the sites, weighted by their test examples where all"
-    yield "say how many they have."
+    if any(interval(name, metrics) for name in names for metrics in scores.metrics.values()):
+        yield "Intervals are of 95 %."
+    yield "The last line is the mean over the sites, weighted by their test examples where all say how many they have."
     if scores.unreadable:
         yield f"Not at hand: the updates of {', '.join(who(node, entry) for node in sorted(scores.unreadable))}."
     yield from _worst(scores, entry)

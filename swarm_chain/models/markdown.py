@@ -5,18 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-_PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
+_MARKUP = re.compile(r"""([\\`*_{}\[\]<>()#!|~&:/@"'$^=+]|(?<=www)\.)""")
+"""What can be markup inside of a line; hyphens, dots and commas there are none, but for names of web sites."""
 
 
 def escaped(text: object) -> str:
-    """Text that Markdown shows as it is: no markup, no HTML, no second line.
+    """Text inside of a line that Markdown shows as it is: no markup, no HTML, no second line.
 
     >>> escaped("<b>*anna*</b>")
     '\\\\<b\\\\>\\\\*anna\\\\*\\\\<\\\\/b\\\\>'
     """
     printable = "".join(char if char.isprintable() else "?" for char in str(text))
     # Every punctuation mark of ASCII may stand behind a backslash (CommonMark 2.4).
-    return _PUNCTUATION.sub(r"\\\1", printable)
+    return _MARKUP.sub(r"\\\1", printable)
 
 
 def code(text: object) -> str:

@@ -286,7 +286,7 @@ def test_card__names_that_strangers_chose__are_no_markup(tmp_path: Path, monkeyp
     script.round()
     card = card_of(script, 1, tmp_path)
     assert "\x1b" not in card
-    assert r"\<script\>\|x\|\[a\]\(http\:\/\/b\)\?\# c\?\[1m" in card
+    assert r"\<script\>\|x\|\[a\]\(http\:\/\/b\)?\# c?\[1m" in card
     assert "# \\<b\\>\\|\\`x\\`: the model of round 1" in card
     assert not [line for line in card.splitlines() if line.startswith("# ") and "the model of" not in line]
     assert "<" not in card.replace("\\<", "")
