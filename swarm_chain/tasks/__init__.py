@@ -7,6 +7,7 @@ from typing import Any
 
 from swarm_chain.errors import TaskError
 from swarm_chain.tasks.base import NodeData, Split, SplitTask, Task
+from swarm_chain.tasks.courses import Courses
 from swarm_chain.tasks.digits import Digits
 from swarm_chain.tasks.heart import Heart
 from swarm_chain.tasks.hyperparameters import Hyperparameters
@@ -15,6 +16,7 @@ from swarm_chain.tasks.standardising import standardised
 from swarm_chain.tasks.tables import read_table
 
 __all__ = [
+    "Courses",
     "Digits",
     "Heart",
     "Hyperparameters",
@@ -29,7 +31,7 @@ __all__ = [
     "task_names",
 ]
 
-_SHIPPED: dict[str, type[Task]] = {task.name: task for task in (Digits, Heart)}
+_SHIPPED: dict[str, type[Task]] = {task.name: task for task in (Courses, Digits, Heart)}
 
 
 def task_names() -> list[str]:
