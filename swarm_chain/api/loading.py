@@ -15,7 +15,7 @@ from swarm_chain.api.joining import contract_address
 from swarm_chain.api.tasks import agreed_task
 from swarm_chain.core import weights
 from swarm_chain.core.documents import TaskDocument
-from swarm_chain.errors import ConfigurationError
+from swarm_chain.errors import ConfigurationError, TaskNotAccepted
 from swarm_chain.genesis import task_of
 from swarm_chain.membership.acceptance import accept, read_offer
 from swarm_chain.models.reading import SwarmReading
@@ -76,7 +76,10 @@ def _task(
 ) -> Task:
     """The swarm's task, of which nothing was run that nobody accepted."""
     if accepted is None:
-        return agreed_task(given, document, store)
+        try:
+            return agreed_task(given, document, store)
+        except TaskNotAccepted as error:
+            raise TaskNotAccepted(f"{error}; or give accept_task='0x{document.digest().hex()}'") from None
     if given is not None:
         raise ConfigurationError("give task or accept_task, not both: one's own task needs no acceptance")
     return task_of(document, store.get, accepted=accept(read_offer(document, store), store, digest=accepted))
