@@ -50,10 +50,11 @@ def number(name: str, value: float, kind: Kind = Kind.DATA) -> Mark:
 
 
 def text(name: str, value: str, kind: Kind = Kind.DATA) -> Mark:
-    """A mark for a text, which must be one that appears nowhere by chance."""
+    """A mark for a text that appears nowhere by chance, and unless it is a secret, no piece of it either."""
     if len(value) < PIECE:
         raise ValueError(f"{name} is too short to be looked for")
-    return Mark(name=name, kind=kind, forms=dict(_text_forms(value)))
+    pieces = {} if kind is Kind.SECRET else dict(_pieces(value.encode()))
+    return Mark(name=name, kind=kind, forms=dict(_text_forms(value)) | pieces)
 
 
 def secret(name: str, value: bytes) -> Mark:
@@ -87,7 +88,9 @@ def _decimal_forms(value: float) -> Iterator[tuple[str, bytes]]:
 def _text_forms(value: str) -> Iterator[tuple[str, bytes]]:
     for encoding in ("utf-8", "utf-16-le", "utf-16-be", "utf-32-le"):
         yield encoding, value.encode(encoding)
-    plain = value.encode()
+
+
+def _pieces(plain: bytes) -> Iterator[tuple[str, bytes]]:
     for first in range(len(plain) - PIECE + 1):
         piece = plain[first : first + PIECE]
         yield f"piece {first}", piece

@@ -226,6 +226,7 @@ def _as_text(numbers: Numbers) -> Iterator[bytes]:
     """Texts that numbers may stand for: their bytes in a row, and a character for each."""
     yield numbers.astype("<f8").tobytes()
     yield numbers.astype(">f8").tobytes()
-    yield numbers.astype(">f4").tobytes()
+    with np.errstate(over="ignore"):
+        yield numbers.astype(">f4").tobytes()
     characters = np.where((numbers >= 0) & (numbers < 256), np.rint(numbers), 0)
     yield characters.astype(np.uint8).tobytes()
