@@ -97,7 +97,9 @@ def _results(chronicle: Chronicle, library: Library, agents: Mapping[Address, Lo
             for node, agent in agents.items()
             if agent.head == digest and agent.head_metrics and node not in said
         }
-        yield ResultEntry(round=number, digest=digest, sites=said | here, here=frozenset(here))
+        all_ = said | here
+        sites = {node: all_[node] for node in chronicle.labels if node in all_}
+        yield ResultEntry(round=number, digest=digest, sites=sites, here=frozenset(here))
 
 
 def _problems(chronicle: Chronicle, library: Library) -> Iterator[str]:

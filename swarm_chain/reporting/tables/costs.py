@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from swarm_chain.reporting.report import Report
-from swarm_chain.reporting.tables.table import MOST_ROWS, Cell, Table, cut, name_cell
-from swarm_chain.reporting.words import Names, short, size
+from swarm_chain.reporting.tables.table import MOST_ROWS, Cell, Table, cut, node_cell
+from swarm_chain.reporting.words import Names, size
 from swarm_chain.types import Address
 
 
@@ -34,7 +34,7 @@ def gas_by_account_table(report: Report, names: Names) -> Table:
         accounts[use.account][0] += use.transactions
         accounts[use.account][1] += use.gas
     in_order = sorted(accounts.items(), key=lambda item: -item[1][1])
-    rows = [[name_cell(names.of(node), short(node)), *_amounts(*both)] for node, both in in_order[:MOST_ROWS]]
+    rows = [[node_cell(node, names), *_amounts(*both)] for node, both in in_order[:MOST_ROWS]]
     return Table(columns=["account", "transactions", "gas"], rows=rows, note=cut(len(in_order)))
 
 
@@ -55,7 +55,7 @@ def bytes_table(report: Report, names: Names) -> Table:
         columns += ["agent sent", "agent received", "its data"]
     rows = [
         [
-            name_cell(names.of(node), short(node)),
+            node_cell(node, names),
             Cell(text=size(put[node])),
             Cell(text=size(fetched[node])),
             *_counted(report, node),

@@ -11,8 +11,8 @@ from swarm_chain.core.metrics import TEST_SAMPLES, interval, is_better
 from swarm_chain.reporting.charts.scales import thinned
 from swarm_chain.reporting.report import ResultEntry
 from swarm_chain.reporting.series import Series
-from swarm_chain.reporting.tables.table import MOST_ROWS, Cell, Table, name_cell
-from swarm_chain.reporting.words import Names, apart, number, short, shown
+from swarm_chain.reporting.tables.table import MOST_ROWS, Cell, Table, name_cell, node_cell
+from swarm_chain.reporting.words import Names, apart, number, shown
 from swarm_chain.types import Address, Metrics
 
 MOST_SITES: Final = 12
@@ -57,7 +57,7 @@ def _site_row(
 ) -> list[Cell]:
     examples = metrics.get(TEST_SAMPLES)
     return [
-        name_cell(names.of(node), short(node)),
+        node_cell(node, names),
         *(_metric_cell(name, metrics, ends[name]) for name in shown),
         Cell(text="-" if examples is None else f"{examples:,.0f}" if abs(examples) < 1e15 else number(examples)),
     ]

@@ -9,8 +9,8 @@ from typing import Final
 from swarm_chain.chronicle import Outcome
 from swarm_chain.reporting.charts.scales import thinned
 from swarm_chain.reporting.report import Part, Report, RoundEntry, Taking
-from swarm_chain.reporting.tables.table import MOST_ROWS, Cell, Table, cut, name_cell
-from swarm_chain.reporting.words import Names, apart, moment, short, size, span
+from swarm_chain.reporting.tables.table import MOST_ROWS, Cell, Table, cut, node_cell
+from swarm_chain.reporting.words import Names, apart, moment, size, span
 from swarm_chain.types import Address
 
 MOST_NAMES: Final = 6
@@ -75,7 +75,7 @@ def node_table(report: Report, names: Names) -> Table:
                 samples[one.node] = one.samples
     rows = [
         [
-            name_cell(names.of(node), short(node)),
+            node_cell(node, names),
             *(Cell(text=str(counts[node][part])) for part in Part),
             Cell(text=f"{samples[node]:,}" if node in samples else "-"),
         ]

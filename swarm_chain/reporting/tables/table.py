@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from swarm_chain.reporting.words import Names, short
+from swarm_chain.types import Address
+
 MOST_ROWS: Final = 200
 """Rows of a table; of more rounds the first, the last, and some evenly between, of more nodes the first."""
 
@@ -34,9 +37,15 @@ class Table:
     summary: Sequence[Cell] = ()
 
 
-def name_cell(text: str, remark: str = "") -> Cell:
-    """A cell that names a node."""
-    return Cell(text=text, remark=remark, is_name=True)
+def name_cell(text: str) -> Cell:
+    """A cell with a name that somebody else chose."""
+    return Cell(text=text, is_name=True)
+
+
+def node_cell(node: Address, names: Names) -> Cell:
+    """A cell that names a node, with its account."""
+    name = names.of(node)
+    return Cell(text=name, remark="" if short(node) in name else short(node), is_name=True)
 
 
 def cut(rows: int) -> str:
