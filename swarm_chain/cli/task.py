@@ -50,11 +50,11 @@ def _offer(swarm: str | None, stores: Sequence[str], place: Place) -> Offer:
     """The task of a swarm, as the stores have it. Raises `BlockNotFound`, and what reading does."""
     from swarm_chain.adapters.stores import open_stores
     from swarm_chain.cli.connect import connect, find_contract, store_specs
-    from swarm_chain.core.invitation_codes import decode_invitation
+    from swarm_chain.core.invitation_codes import decode_invitation, is_code
     from swarm_chain.membership.acceptance import read_offer
     from swarm_chain.membership.joining import swarms_task
 
-    if swarm is not None and swarm.lower().startswith("swarm"):
+    if swarm is not None and is_code(swarm):
         code = decode_invitation(swarm)
         swarm, stores = "0x" + code.contract.hex(), tuple(stores) or code.stores
         place = place if place.rpc or place.network else Place(rpc=code.rpc_urls, network=None)

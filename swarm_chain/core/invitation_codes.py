@@ -40,6 +40,8 @@ MAX_TEXT: Final = 512
 MAX_SIGNATURE: Final = 2048
 """Bytes of the longest signature: an ERC-1271 wallet's may hold many."""
 
+_LONGEST_NAME: Final = 32
+"""Characters of the longest name of a deployment, which may begin like a code."""
 _LENGTH_BYTES: Final = 4
 _CHECK_BYTES: Final = 4
 _NO_END: Final = {1, 3, 6}
@@ -78,6 +80,11 @@ def encode_invitation(code: InvitationCode) -> str:
     )
     body = len(payload).to_bytes(_LENGTH_BYTES, "big") + payload
     return PREFIX + _to_base32(body + _check(body))
+
+
+def is_code(text: str) -> bool:
+    """Whether a text is meant as a code, whole or not, and not as the name or the address of a swarm."""
+    return len(text) > _LONGEST_NAME and _ANY_PREFIX.match("".join(text.split())) is not None
 
 
 def decode_invitation(text: str) -> InvitationCode:
