@@ -229,7 +229,7 @@ class SplitTask(Task):
     usual_nodes: ClassVar[int] = 4
     """How many nodes a demo has, unless told."""
     alone_at_best: ClassVar[bool] = False
-    """Whether a node's own model is measured after its best round, as if it knew when to stop, not after the last."""
+    """Whether a node's own model is measured after its best epoch, as if it knew when to stop, not after the last."""
     takes_sources: ClassVar[bool] = False
     """Whether the data set may lie elsewhere: `dealing` says where."""
     sources: tuple[str, ...] = ()
