@@ -146,6 +146,10 @@ class StoreUnavailable(StoreError):
     """A store cannot be reached or opened."""
 
 
+class AddressRefused(StoreUnavailable):
+    """An address that a stranger announced leads into this machine or its own network."""
+
+
 class BlockNotFound(StoreError):
     """No store has this block."""
 
