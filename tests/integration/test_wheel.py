@@ -45,6 +45,8 @@ def test_wheel__names__hold_what_ships_and_no_caches(site: Path) -> None:
         "swarm_chain/shipped/anvil.toml",
         "swarm_chain/shipped/migrations/m0001_deploy_coordinator.py",
         "swarm_chain/py.typed",
+        "swarm_chain/reporting/page.css",
+        "swarm_chain/reporting/page.html",
     } <= names
     assert not [name for name in names if name.endswith((".pyc", ".sol")) or name.startswith(("tests", "contracts"))]
 
