@@ -185,11 +185,17 @@ class WatchedSwarm:
         store = ("--store", f"local:{self.store}")
         said = self.registrar.must("deploy", "--task", self._task, *store, *at)
         facts = dict(line.split(maxsplit=1) for line in said.splitlines())
-        accepted = ("--accept-task", facts["task"].split()[0])
+        self._accepted = facts["task"].split()[0]
         for machine, data in zip(self.nodes, self._data, strict=True):
             address = machine.must("account", "new", machine.name, "--light")
             self.codes.append(self.registrar.must("invite", address, "--fund", *store, *at))
-            machine.must("join", self.codes[-1], *accepted, "--data", data, *store, "--rpc", machine.proxy.url)
+            done = self.join(machine, self.codes[-1], data)
+            assert done.status == 0, done.err
+
+    def join(self, machine: Machine, code: str, data: str) -> Done:
+        """How `join` ends with a code and data."""
+        at = ("--store", f"local:{self.store}", "--rpc", machine.proxy.url)
+        return machine.run("join", code, "--accept-task", self._accepted, "--data", data, *at)
 
     def start(self, *options: str) -> None:
         """Starts all agents."""

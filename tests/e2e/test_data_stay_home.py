@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -155,6 +157,7 @@ def swarms(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[WatchedSw
         for swarm in (honest, leaky):
             swarm.stop()
             swarm.hand_over()
+        assert honest.join(honest.nodes[0], honest.codes[0], str(data)).status == 1
         yield honest, leaky
 
 
@@ -191,8 +194,9 @@ def test_swarm__of_marked_data__lets_no_mark_out(honest: WatchedSwarm) -> None:
 
 
 def test_swarm__of_marked_data__quotes_none_in_logs_and_errors(honest: WatchedSwarm) -> None:
-    for line in (f"line {BROKEN}, column 3 (age): no number", "training done"):
-        assert line in honest.nodes[0].log.read_text()
+    node = honest.nodes[0]
+    for line, place in ((f"line {BROKEN}, column 3 (age): no number", "\n".join(node.said)), ("done on", "")):
+        assert line in place + node.log.read_text()
     kept_to_oneself = [mark for mark in all_marks(honest) if mark.kind is not Kind.PLACE]
     assert find(kept_to_oneself, honest.staying()) == []
 
@@ -282,3 +286,30 @@ def test_swarm__task_that_logs_a_name__is_found_out(leaky: WatchedSwarm) -> None
 )
 def test_swarm__task_with_a_way_out_of_its_own__is_found_out(leaky: WatchedSwarm, way: str) -> None:
     assert way in leaky.strange_ways_out()
+
+
+# --------------------------------------------------------------------------------------------------------- one's own
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize(("name", "status"), [("Recovery", 0), ("Leaky", 1)])
+def test_evidence__command_for_a_task_of_ones_own__says_what_was_found_where(
+    tmp_path: Path, name: str, status: int
+) -> None:
+    (tmp_path / TASK_FILE).write_text(TASK)
+    data = [str(write_patients(tmp_path / FOLDERS[node] / FILES[node], node)) for node in (0, 1)]
+    (tmp_path / "marks.txt").write_text("\n".join([*NAMES, *CITIES, *map(repr, DOSES), *map(str, VISITS)]))
+    options = ("--marks", str(tmp_path / "marks.txt"), "--rounds", "2")
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.evidence", f"{tmp_path / TASK_FILE}:{name}", *data, *options],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == status, done.stdout + done.stderr
+    assert "8 marks" in done.stdout
+    assert ("nothing was found" in done.stdout) == (status == 0)
+    found = {line.split(" of marks.txt")[0] for line in done.stdout.splitlines() if line.startswith("LEAVES")}
+    assert found == ({f"LEAVES: line {number}" for number in range(1, 9)} if status else set())
+    assert ("WAY OUT: node-2 speaks" in done.stdout) == bool(status)
+    assert not any(mark in done.stdout for mark in (*NAMES, *CITIES))
