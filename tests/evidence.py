@@ -49,7 +49,7 @@ def read_marks(file: Path) -> Iterator[Mark]:
 
 def report(swarm: WatchedSwarm, planted: Sequence[Mark]) -> int:
     """Says what was found. The exit status."""
-    own = [mark for machine in swarm.nodes for mark in machine.marks()]
+    own = swarm.marks()
     out = find([*planted, *own], swarm.leaving())
     logged = find([*planted, *(mark for mark in own if mark.kind is Kind.SECRET)], swarm.staying())
     ways = swarm.strange_ways_out()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -109,10 +110,15 @@ class Machine:
                 stderr=log,
             )
 
+    @property
+    def user_mark(self) -> Mark:
+        """Who works here. The name is in every path."""
+        return marks.text(f"user of {self.name}", self.user, Kind.PLACE)
+
     def marks(self) -> list[Mark]:
-        """What says who works here, and what nobody may know. The user's name is in every path."""
+        """What says who works at this node, and where; and what nobody may know."""
         return [
-            marks.text(f"user of {self.name}", self.user, Kind.PLACE),
+            self.user_mark,
             marks.text(f"host of {self.name}", self.host, Kind.PLACE),
             marks.text(f"password of {self.name}", PASSWORD, Kind.SECRET),
             marks.secret(f"key of {self.name}", bytes(Account.decrypt(self.config.keystore.read_text(), PASSWORD))),
@@ -153,7 +159,7 @@ class WatchedSwarm:
         with ExitStack() as stack:
             self.devnet = stack.enter_context(Devnet.start(port=0, log=self._folder / "anvil.log"))
             stack.callback(self._end)
-            self.registrar = self._machine(stack, "registrar", "registrar", "registry")
+            self.registrar = self._machine(stack, "registrar", "wendeline.zoutkamp", "registry")
             self.nodes = [self._machine(stack, f"node-{n}", *who) for n, who in enumerate(self._who, start=1)]
             self._stack = stack.pop_all()
         return self
@@ -239,21 +245,37 @@ class WatchedSwarm:
         return sum(path.stat().st_size for path in self.store.rglob("*") if path.is_file())
 
     def hand_over(self) -> None:
-        """Writes what people give each other: a model and its card, the page, the results' line, the audit."""
+        """Writes what people give each other: a model and its card, the page, the results' line, the audit.
+
+        The audit names the stores that it read, so that it reads a copy in a place that says nothing of anybody.
+        """
         self.handed.mkdir()
+        copy = self._folder / "copy"
+        shutil.copytree(self.store, copy)
         machine = self.nodes[0]
         at = ("--rpc", machine.proxy.url)
         machine.must("node", "announce", GATEWAY, "--account", machine.name, "--contract", self.contract, *at)
-        for command, *options in (
-            ("export", str(self.handed / "model.safetensors")),
-            ("report", "--out", str(self.handed / "report.html"), "--json", str(self.handed / "report.json")),
-            ("log", "--json", str(self.handed / "log.json")),
-            ("audit", "--json", str(self.handed / "audit.json")),
+        for store, command, *options in (
+            (self.store, "export", str(self.handed / "model.safetensors")),
+            (
+                self.store,
+                "report",
+                "--out",
+                str(self.handed / "report.html"),
+                "--json",
+                str(self.handed / "report.json"),
+            ),
+            (self.store, "log", "--json", str(self.handed / "log.json")),
+            (copy, "audit", "--json", str(self.handed / "audit.json")),
         ):
-            machine.must(command, self.contract, *options, "--store", f"local:{self.store}", *at)
+            machine.must(command, self.contract, *options, "--store", f"local:{store}", *at)
         machine.must("status", "--node", machine.name, "--json", "-")
 
     # --------------------------------------------------------------------------------------------------------- evidence
+
+    def marks(self) -> list[Mark]:
+        """What says who works where; and what nobody may know."""
+        return [self.registrar.user_mark, *(mark for machine in self.nodes for mark in machine.marks())]
 
     def leaving(self) -> Iterator[Source]:
         """All that somebody else gets, or may get. Whatever else comes to leave an agent belongs in here."""

@@ -178,7 +178,7 @@ def leaks(swarms: tuple[WatchedSwarm, WatchedSwarm]) -> list[Finding]:
 
 
 def all_marks(swarm: WatchedSwarm) -> list[Mark]:
-    return [*DATA, *PLACES, *(mark for machine in swarm.nodes for mark in machine.marks())]
+    return [*DATA, *PLACES, *swarm.marks()]
 
 
 def seen(findings: list[Finding]) -> set[tuple[str, str]]:
