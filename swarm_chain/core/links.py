@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 
 from swarm_chain.core import dagcbor, dagpb
 from swarm_chain.core.cids import Cid, Codec
-from swarm_chain.errors import MalformedDocument
 
 
 def links_of(cid: Cid, data: bytes) -> tuple[Cid, ...]:
@@ -23,20 +22,6 @@ def links_of(cid: Cid, data: bytes) -> tuple[Cid, ...]:
     return tuple(_links_in(dagcbor.decode(data)))
 
 
-def value_at(data: bytes, name: str) -> dagcbor.Value:
-    """What a document has under a name, or in a list under a number. Raises `MalformedDocument`, `KeyError`."""
-    value = dagcbor.decode(data)
-    return _inside(value, name)
-
-
-def _inside(value: dagcbor.Value, name: str) -> dagcbor.Value:
-    if isinstance(value, Mapping):
-        return value[name]
-    if isinstance(value, list) and name.isdecimal() and int(name) < len(value):
-        return value[int(name)]
-    raise KeyError(name)
-
-
 def _links_in(value: dagcbor.Value) -> Iterator[Cid]:
     if isinstance(value, Cid):
         yield value
@@ -46,6 +31,3 @@ def _links_in(value: dagcbor.Value) -> Iterator[Cid]:
     elif isinstance(value, list | tuple):
         for item in value:
             yield from _links_in(item)
-
-
-__all__ = ["MalformedDocument", "links_of", "value_at"]

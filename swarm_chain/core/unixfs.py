@@ -15,7 +15,7 @@ from pathlib import Path
 
 from swarm_chain.core.cids import CID_BYTES, Cid, Codec, cid_from_bytes, cid_of, verify
 from swarm_chain.core.files import replacing
-from swarm_chain.core.varints import varint
+from swarm_chain.core.varints import read_varint, varint
 from swarm_chain.errors import InvalidCid, MalformedFile, TooLarge
 from swarm_chain.types import Digest
 
@@ -220,11 +220,11 @@ def _declared_size(cid: Cid, data: bytes) -> int:
     position = 0
     try:
         while data[position] == 0x12:
-            length, start = _varint_at(data, position + 1)
+            length, start = read_varint(data, position + 1)
             position = start + length
-        _, start = _varint_at(data, position + 1)
+        _, start = read_varint(data, position + 1)
         if data[position] == 0x0A and data[start : start + 3] == b"\x08\x02\x18":
-            return _varint_at(data, start + 3)[0]
+            return read_varint(data, start + 3)[0]
     except IndexError:
         pass
     raise MalformedFile(f"{cid} is no file's root; ask for another CID")
@@ -270,13 +270,3 @@ def _link_head(cumulative: int) -> bytes:
 
 def _link_tail(cumulative: int) -> bytes:
     return b"\x12\x00\x18" + varint(cumulative)
-
-
-def _varint_at(data: bytes, position: int) -> tuple[int, int]:
-    number = shift = 0
-    while True:
-        byte = data[position]
-        number |= (byte & 0x7F) << shift
-        position, shift = position + 1, shift + 7
-        if byte < 0x80 or shift > 63:
-            return number, position

@@ -15,3 +15,18 @@ def varint(number: int) -> bytes:
         number >>= 7
     out.append(number)
     return bytes(out)
+
+
+def read_varint(data: bytes, position: int) -> tuple[int, int]:
+    """The number that starts at a position, and where it ends. Raises `IndexError` where the bytes end before it.
+
+    >>> read_varint(bytes.fromhex("ac02"), 0)
+    (300, 2)
+    """
+    number = shift = 0
+    while True:
+        byte = data[position]
+        number |= (byte & 0x7F) << shift
+        position, shift = position + 1, shift + 7
+        if byte < 0x80 or shift > 63:
+            return number, position
