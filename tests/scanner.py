@@ -35,6 +35,7 @@ SAME: Final = 1e-6
 """How far a number may be from a mark, relative to it, to be the mark: about what rounding to float32 does."""
 
 _HEX = re.compile(rb"[0-9a-fA-F]{8,}")
+_LONG_HEX = re.compile(rb"[0-9a-f]{20,}|[0-9A-F]{20,}")
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{8,}")
 _BASE32 = re.compile(rb"[a-z2-7]{12,}|[A-Z2-7]{12,}")
 _PERCENT = re.compile(rb"(?:[!-$&-~]|%[0-9a-fA-F]{2}){6,}")
@@ -123,7 +124,10 @@ def views(data: bytes, depth: int = WRAPPINGS) -> Iterator[bytes]:
 
 
 def _runs(pattern: re.Pattern[bytes], data: bytes) -> Iterator[bytes]:
-    return iter(dict.fromkeys(pattern.findall(data)))
+    """What matches, each once; long hexadecimal numbers are nothing else."""
+    for run in dict.fromkeys(pattern.findall(data)):
+        if pattern is _HEX or not _LONG_HEX.fullmatch(run):
+            yield run
 
 
 def _hex(data: bytes) -> Iterator[bytes]:
