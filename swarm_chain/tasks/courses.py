@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from torch.utils.data import Dataset
 
 CIRCUMSTANCES = ("studage", "lectage", "service")
-SERVICE = 2 + sum(len(CODES[name]) for name in CIRCUMSTANCES) - 1
-"""What stands for a lecture held for another department, in the last column of a model's inputs."""
+CODES_OF_CIRCUMSTANCES = sum(len(CODES[name]) for name in CIRCUMSTANCES)
+SERVICE = CODES_OF_CIRCUMSTANCES - 1
+"""The last of these codes: the lecture was held for another department."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +86,7 @@ class Courses(SplitTask):
         return Recommender(
             students=CODES["s"].stop,
             lecturers=CODES["d"].stop,
-            circumstances=sum(len(CODES[name]) for name in CIRCUMSTANCES),
+            circumstances=CODES_OF_CIRCUMSTANCES,
             level=(CODES["y"].start + CODES["y"].stop - 1) / 2,
         )
 
