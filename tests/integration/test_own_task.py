@@ -226,7 +226,7 @@ def test_join__nothing_accepted__ran_nothing_and_joined_nothing(world: World) ->
     found = json.loads(world.line.must("status", "own", "--json", "-", *world.rpc).out)
     assert "wary" not in [node["label"] for node in found["nodes"]]
     # The same, with the right digest, runs it: so the test above could have failed.
-    assert world.line.finish("join", code, "--data", "a.csv", "--accept-task", world.digest).status == 0
+    world.line.must("join", code, "--data", "a.csv", "--accept-task", world.digest)
     assert world.ran
 
 
@@ -260,7 +260,7 @@ def test_join__accepted__is_in_the_configuration_and_data_are_found_from_anywher
     assert config.data == str(world.line.folder / "a.csv")
 
 
-@pytest.mark.parametrize("answer", ["n", "", "y"])
+@pytest.mark.parametrize("answer", ["n", pytest.param("", marks=pytest.mark.deep), "y"])
 def test_join__at_a_terminal__shows_the_source_and_asks(world: World, answer: str) -> None:
     name = f"asked-{answer or 'enter'}"
     code = world.invited(name)
@@ -344,7 +344,7 @@ def test_agent_run__accepted_another_digest__runs_nothing(trained: World) -> Non
         path.write_text(text.replace(trained.digest, accepted))
         trained.forget()
         try:
-            error = trained.line.finish("agent", "run", "ann", "--rounds", "9").error
+            error = trained.line.run("agent", "run", "ann", "--rounds", "9").error
         finally:
             path.write_text(text)
         assert "source code that nobody has accepted here; read it with `swarm-chain task show`" in error

@@ -208,6 +208,7 @@ def test_agent_run__bug_in_the_tasks_own_code__stays_a_traceback_and_the_node_le
     assert world.statuses(swarm) == {"tom": "suspended", "tim": "active"}
 
 
+@pytest.mark.deep
 def test_demo__bug_in_the_tasks_own_code__ends_with_its_last_words_and_where_the_logs_are(world: World) -> None:
     done = world.line.finish(
         "demo", "--task", "line.py:Line", "--set", "bug=training", "--data", "good.csv", "--nodes", "2", "--rounds", "1"
