@@ -172,6 +172,7 @@ def _dealt(task: Task, data: tuple[str, ...], *, nodes: int, seed: int) -> tuple
     from swarm_chain.tasks.base import SplitTask, Task
     from swarm_chain.tasks.dealing import Share
 
+    data = tuple(map(task.located, data))
     if isinstance(task, SplitTask):
         return (task.dealing(data), ()) if data and task.takes_sources else (task, data)
     whole = data or ((task.data_example,) if task.data_example != Task.data_example else ())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from swarm_chain.accounts import Signer
 from swarm_chain.adapters.web3_chain import Web3Chain
-from swarm_chain.config import NodeConfig, load_node_config, save_node_config
+from swarm_chain.config import NodeConfig, is_development, load_node_config, save_node_config
 from swarm_chain.core import documents
 from swarm_chain.core.cids import document_cid
 from swarm_chain.core.documents import TaskDocument
@@ -15,7 +15,6 @@ from swarm_chain.core.invitation_codes import InvitationCode, check_invitation
 from swarm_chain.errors import BlockNotFound, ConfigurationError
 from swarm_chain.ports import Chain, UpdateStore
 from swarm_chain.tasks.base import Task
-from swarm_chain.tasks.dealing import Share
 from swarm_chain.types import Address, Digest, NodeStatus, Receipt, RegisterWithInvitation
 
 JOURNAL = "journal.sqlite"
@@ -80,7 +79,7 @@ def check_data(task: Task, data: str | None) -> str:
     if data is None:
         raise ConfigurationError(f"which data? give --data as the task {task.name} takes it: {task.data_example}")
     TorchTrainer(task, data).samples()
-    return data if data == task.data_example else str(Share.parse(data).absolute())
+    return task.located(data)
 
 
 def check_folder(choice: Choice, code: InvitationCode) -> bool:
@@ -130,6 +129,7 @@ def configure(
         min_new_samples=0,
         journal=choice.folder / JOURNAL,
         stores=choice.stores,
+        allow_private_addresses=is_development(code.chain_id, choice.rpc_urls),
     )
     save_node_config(made, choice.config_file)
     return made

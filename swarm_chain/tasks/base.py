@@ -159,6 +159,10 @@ class Task(ABC):
         """
         return data
 
+    def located(self, data: str) -> str:
+        """The same data, found from any folder where they are a file or a folder. Raises `DataError`."""
+        return data if data == self.data_example else str(Share.parse(data).absolute())
+
     def predict(self, model: Module, inputs: Any) -> Any:
         """What a model says of a batch's inputs: several are given by name, or in their order."""
         if isinstance(inputs, Mapping):

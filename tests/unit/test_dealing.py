@@ -71,6 +71,9 @@ def test_absolute__a_file_or_folder__is_found_from_anywhere(tmp_path: Path, monk
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.csv").touch()
     assert str(Share.parse("a.csv#part=1,of=2,seed=0").absolute()) == f"{tmp_path}/a.csv#part=1,of=2,seed=0"
+    assert Measured(ROWS).located("a.csv") == f"{tmp_path}/a.csv"
+    (tmp_path / Measured.data_example).touch()
+    assert Measured(ROWS).located(Measured.data_example) == Measured.data_example
     for text in ("b.csv", "digits:part=0,of=2,seed=0", "", "x" * 5000, "a\0b"):
         assert str(Share.parse(text).absolute()) == text
 
