@@ -7,11 +7,14 @@ it writes down the one node that can stand there, with the CIDs it found, and co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from io import BytesIO, FileIO
 from pathlib import Path
+from typing import Final
 
 from swarm_chain.core.cids import CID_BYTES, Cid, Codec, cid_from_bytes, cid_of, verify
 from swarm_chain.core.files import replacing
@@ -21,9 +24,11 @@ from swarm_chain.types import Digest
 
 CHUNK = 1024 * 1024
 WIDTH = 1024
+IN_FLIGHT: Final = 8
+"""Blocks of a file that are asked for at once: what makes up for a store that is far away."""
 
 Get = Callable[[Cid], bytes]
-"""Gives the block of a CID, or raises a `StoreError`: the `get` of a store."""
+"""Gives the block of a CID, or raises a `StoreError`: the `get` of a store. Called by several threads at once."""
 Put = Callable[[Cid, bytes], None]
 """Keeps a block: the `put` of a store."""
 
@@ -154,8 +159,22 @@ def walk(get: Get, file: File) -> Iterator[tuple[Cid, bytes]]:
 
     Raises `MalformedFile` at the first block that is not the one this profile has there for a file of `file.size`
     bytes, and what `get` raises. A block is checked against its CID even if `get` did so.
+
+    `get` is called by up to `IN_FLIGHT` threads at once, for the blocks that come next: so many are held, however
+    large the file is.
     """
-    yield from _walk(get, file.cid, file.size, _depth(file.size))
+    depth = _depth(file.size)
+    root = _Link(file.cid, file.size, 0)
+    data = _checked(get, root, depth)
+    yield root.cid, data
+    if not depth:
+        return
+    pool = ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="unixfs")
+    try:
+        yield from _below(pool, get, _links(root.cid, data, root.size, depth), depth - 1)
+    finally:
+        # Nobody waits for what is not wanted any more.
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def read(get: Get, file: File) -> Iterator[bytes]:
@@ -185,18 +204,43 @@ def save(get: Get, file: File, path: Path, *, sync: bool = True) -> None:
             stream.write(data)
 
 
-def _walk(get: Get, cid: Cid, size: int, depth: int) -> Iterator[tuple[Cid, bytes]]:
-    expected = Codec.DAG_PB if depth else Codec.RAW
-    if cid.codec is not expected:
-        raise MalformedFile(f"{cid} stands where a file of the swarm's profile has a {expected.name} block; ask again")
-    data = get(cid)
-    verify(cid, data)
-    if depth == 0 and len(data) != size:
-        raise MalformedFile(f"the chunk {cid} has {len(data)} bytes where {size} were declared; ask for another file")
-    links = _links(cid, data, size, depth) if depth else []
-    yield cid, data
+def _below(pool: ThreadPoolExecutor, get: Get, links: list[_Link], depth: int) -> Iterator[tuple[Cid, bytes]]:
+    """The blocks of sibling trees in the file's order."""
+    for link, data in _ahead(pool, partial(_checked, get, depth=depth), links):
+        yield link.cid, data
+        if depth:
+            yield from _below(pool, get, _links(link.cid, data, link.size, depth), depth - 1)
+
+
+def _ahead(
+    pool: ThreadPoolExecutor, fetch: Callable[[_Link], bytes], links: Iterable[_Link]
+) -> Iterator[tuple[_Link, bytes]]:
+    """Blocks in their links' order, while those that follow are under way."""
+    waiting: deque[tuple[_Link, Future[bytes]]] = deque()
     for link in links:
-        yield from _walk(get, link.cid, link.size, depth - 1)
+        if len(waiting) == IN_FLIGHT:
+            first, fetched = waiting.popleft()
+            yield first, fetched.result()
+        waiting.append((link, pool.submit(fetch, link)))
+    while waiting:
+        first, fetched = waiting.popleft()
+        yield first, fetched.result()
+
+
+def _checked(get: Get, link: _Link, depth: int) -> bytes:
+    """The block at a link, if it can stand there."""
+    expected = Codec.DAG_PB if depth else Codec.RAW
+    if link.cid.codec is not expected:
+        raise MalformedFile(
+            f"{link.cid} stands where a file of the swarm's profile has a {expected.name} block; ask again"
+        )
+    data = get(link.cid)
+    verify(link.cid, data)
+    if depth == 0 and len(data) != link.size:
+        raise MalformedFile(
+            f"the chunk {link.cid} has {len(data)} bytes where {link.size} were declared; ask for another file"
+        )
+    return data
 
 
 def _links(cid: Cid, data: bytes, size: int, depth: int) -> list[_Link]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -15,7 +17,18 @@ from hypothesis import strategies as st
 
 from swarm_chain.core import unixfs
 from swarm_chain.core.cids import Cid, Codec, cid_of
-from swarm_chain.core.unixfs import CHUNK, File, FileBuilder, find_file, import_bytes, import_file, read, save, walk
+from swarm_chain.core.unixfs import (
+    CHUNK,
+    IN_FLIGHT,
+    File,
+    FileBuilder,
+    find_file,
+    import_bytes,
+    import_file,
+    read,
+    save,
+    walk,
+)
 from swarm_chain.errors import BlockNotFound, CidMismatch, MalformedFile, TooLarge
 from swarm_chain.types import Digest
 
@@ -109,6 +122,52 @@ def test_walk__a_file__gives_parents_before_children(blocks: Blocks) -> None:
     walked = list(walk(blocks.get_block, file))
     assert walked[0][0] == file.cid
     assert dict(walked) == blocks
+
+
+def test_read__a_file__asks_for_eight_chunks_at_once(blocks: Blocks) -> None:
+    data = content(12 * CHUNK)
+    file = import_bytes(data, blocks.__setitem__)
+    together = Barrier(IN_FLIGHT, timeout=10)
+    first_eight = {cid_of(data[start : start + CHUNK], Codec.RAW) for start in range(0, 8 * CHUNK, CHUNK)}
+
+    def get(cid: Cid) -> bytes:
+        if cid in first_eight:
+            together.wait()  # Breaks unless all eight are asked for before one of them is here.
+        return blocks.get_block(cid)
+
+    assert b"".join(read(get, file)) == data
+
+
+def test_read__whoever_reads_is_slow__no_more_than_eight_chunks_are_held(blocks: Blocks) -> None:
+    asked: list[Cid] = []
+    file = import_bytes(content(30 * CHUNK), blocks.__setitem__)
+
+    def get(cid: Cid) -> bytes:
+        asked.append(cid)
+        return blocks.get_block(cid)
+
+    reading = read(get, file)
+    for number in range(1, 20):
+        next(reading)
+        time.sleep(0.01)
+        assert len(asked) <= 1 + number + IN_FLIGHT
+
+
+def test_read__nobody_wants_the_rest__it_is_not_asked_for(blocks: Blocks) -> None:
+    data = content(40 * CHUNK)
+    file = import_bytes(data, blocks.__setitem__)
+    asked = 0
+
+    def get(cid: Cid) -> bytes:
+        nonlocal asked
+        asked += 1
+        return blocks.get_block(cid)
+
+    reading = read(get, file)
+    next(reading)
+    reading.close()
+    time.sleep(0.05)
+    assert asked <= 2 + IN_FLIGHT
 
 
 def test_save__a_file__writes_it(tmp_path: Path, blocks: Blocks) -> None:
