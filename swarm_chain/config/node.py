@@ -13,7 +13,9 @@ from swarm_chain.config.chains import (
     MAX_CHAIN_ID,
     check_endpoints,
     default_confirmations,
+    is_development,
 )
+from swarm_chain.config.serving import AUTO, is_serving
 from swarm_chain.config.tables import Table
 from swarm_chain.errors import ConfigurationError
 from swarm_chain.types import Address, BlockNumber, Digest
@@ -44,6 +46,9 @@ class NodeConfig:
     min_new_samples: int
     journal: Path
     stores: tuple[str, ...]
+    serve: str = AUTO
+    announce: tuple[str, ...] = ()
+    allow_private_addresses: bool = False
 
 
 def load_node_config(path: Path) -> NodeConfig:
@@ -74,6 +79,9 @@ def load_node_config(path: Path) -> NodeConfig:
         min_new_samples=node.integer("min_new_samples", least=0, most=2**53, default=0),
         journal=folder / node.text("journal"),
         stores=stores.texts("use", least=1),
+        serve=_serve(stores),
+        announce=stores.texts("announce"),
+        allow_private_addresses=stores.flag("allow_private_addresses", is_development(chain_id, rpc_urls)),
     )
     for table in (chain, account, node, stores, top):
         table.finish()
@@ -161,6 +169,18 @@ def _sections(config: NodeConfig) -> dict[str, dict[str, tuple[object, str]]]:
                 list(config.stores),
                 "Where documents and weights are read and written, as --store takes it: local:PATH, …",
             ),
+            "serve": (
+                config.serve,
+                "Where peers fetch from the local store: auto, HOST:PORT of this machine, or off.",
+            ),
+            "announce": (
+                list(config.announce),
+                "URLs and multiaddrs to announce instead: of a store that somebody else serves, of a proxy, …",
+            ),
+            "allow_private_addresses": (
+                config.allow_private_addresses,
+                "Whether peers may be at addresses of this machine and of private networks. Never for strangers.",
+            ),
         },
     }
 
@@ -191,6 +211,13 @@ def _label(table: Table) -> str:
     if len(label.encode()) > MAX_LABEL:
         raise table.wrong("label", f"a text of at most {MAX_LABEL} bytes", label)
     return label
+
+
+def _serve(table: Table) -> str:
+    text = table.text("serve", AUTO)
+    if not is_serving(text):
+        raise table.wrong("serve", "auto, off, or an address of this machine with a port like 192.168.1.7:4801", text)
+    return text
 
 
 def _optional_path(folder: Path, text: str | None) -> Path | None:

@@ -55,6 +55,13 @@ class Table:
             raise self.wrong(key, f"a whole number from {least} to {most}", value)
         return value
 
+    def flag(self, key: str, default: bool | _Required = REQUIRED) -> bool:
+        """Whether it is true."""
+        value = self._take(key, default)
+        if not isinstance(value, bool):
+            raise self.wrong(key, "true or false", value)
+        return value
+
     def texts(self, key: str, *, least: int = 0) -> tuple[str, ...]:
         """A list of non-empty strings, at least `least` of them; a missing key is an empty list."""
         value = self._take(key, [])

@@ -21,6 +21,7 @@ from swarm_chain.config import (
     load_node_config,
     save_node_config,
 )
+from swarm_chain.config.serving import parse_place
 from swarm_chain.errors import ConfigurationError
 from swarm_chain.types import Address, BlockNumber, Digest
 
@@ -40,6 +41,9 @@ NODE = NodeConfig(
     min_new_samples=5,
     journal=Path("/srv/node/journal.sqlite"),
     stores=("local:/srv/store",),
+    serve="192.168.1.7:4801",
+    announce=("https://store.example",),
+    allow_private_addresses=True,
 )
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r"), min_size=1, max_size=16)
@@ -66,7 +70,7 @@ def test_node_config__as_written__explains_every_key(tmp_path: Path) -> None:
     save_node_config(NODE, tmp_path / "node.toml")
     lines = (tmp_path / "node.toml").read_text().splitlines()
     keys = [number for number, line in enumerate(lines) if " = " in line and not line.startswith("#")]
-    assert len(keys) == 15
+    assert len(keys) == 18
     assert all(lines[number - 1].startswith("# ") for number in keys)
     assert list(tmp_path.iterdir()) == [tmp_path / "node.toml"]
 
@@ -96,6 +100,11 @@ def test_node_config__left_out__follows_from_the_chain(tmp_path: Path) -> None:
         ("confirmations = 0", 'confirmations = "none"', "chain.confirmations must be a whole number"),
         ('use = ["local:/srv/store"]', "use = []", "stores.use must be a list of at least 1 texts"),
         ('task = "digits"', 'task = ""', "node.task must be a text in quotes"),
+        ('serve = "192.168.1.7:4801"', 'serve = "everywhere"', "stores.serve must be auto, off, or an address"),
+        ('serve = "192.168.1.7:4801"', 'serve = "192.168.1.7:65536"', "stores.serve must be auto, off, or an address"),
+        ('serve = "192.168.1.7:4801"', "serve = true", "stores.serve must be a text"),
+        ('announce = ["https://store.example"]', "announce = [7]", "stores.announce must be a list of texts"),
+        ("allow_private_addresses = true", "allow_private_addresses = 1", "must be true or false"),
         ("[stores]", "[shops]", "stores.use must be a list"),
         ("[stores]", "[stores", "is not TOML"),
     ],
@@ -109,6 +118,41 @@ def test_node_config__wrong_value__names_file_key_and_what_is_expected(
     assert named in str(caught.value)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_node_config__stores_left_out__serves_as_it_can_and_lets_no_peer_lead_inside(tmp_path: Path) -> None:
+    def loaded(url: str, chain_id: int) -> NodeConfig:
+        path = edited(tmp_path, "http://127.0.0.1:8545", url)
+        lines = path.read_text().replace("id = 31337", f"id = {chain_id}").splitlines()
+        keys = ("serve =", "announce =", "allow_private_addresses =")
+        path.write_text("\n".join(line for line in lines if not line.startswith(keys)))
+        return load_node_config(path)
+
+    assert (loaded("http://127.0.0.1:8545", 1).serve, loaded("http://127.0.0.1:8545", 1).announce) == ("auto", ())
+    assert not loaded("http://127.0.0.1:8545", 1).allow_private_addresses
+    assert not loaded("https://rpc.example", 31337).allow_private_addresses
+    assert loaded("http://127.0.0.1:8545", 31337).allow_private_addresses
+    assert loaded("http://192.168.1.7:8545", 1337).allow_private_addresses
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("0.0.0.0:0", ("0.0.0.0", 0)),  # noqa: S104  it is only read
+        ("[::1]:4801", ("::1", 4801)),
+        ("node-3.lan:65535", ("node-3.lan", 65535)),
+        ("auto", None),
+        ("4801", None),
+        (":4801", None),
+        ("::1:4801", None),
+        ("host:99999", None),
+        ("host:4801/path", None),
+        ("ho st:1", None),
+        ("host:-1", None),
+    ],
+)
+def test_parse_place__host_and_port__or_none(text: str, place: tuple[str, int] | None) -> None:
+    assert parse_place(text) == place
 
 
 def test_node_config__no_such_file__says_so(tmp_path: Path) -> None:
