@@ -135,6 +135,8 @@ def _unwrapped(address: IpAddress) -> IpAddress:
 
 def _look_up(host: str, port: int, seconds: float) -> list[Endpoint]:
     """What the system says about a name; it may take as long as it likes, and this no longer than `seconds`."""
+    if (address := _as_address(host)) is not None:
+        return [Endpoint(address, port)]
     answer: Future[list[Endpoint]] = Future()
     Thread(target=_ask_system, args=(host, port, answer), daemon=True, name="look-up").start()
     try:
@@ -143,6 +145,13 @@ def _look_up(host: str, port: int, seconds: float) -> list[Endpoint]:
         raise StoreUnavailable(f"no name server said in {seconds:g} s where {host} is; try again") from None
     except (OSError, UnicodeError) as error:
         raise StoreUnavailable(f"{host} cannot be found: {error}; check the name") from error
+
+
+def _as_address(host: str) -> IpAddress | None:
+    try:
+        return ipaddress.ip_address(host) if "%" not in host else None
+    except ValueError:
+        return None
 
 
 def _ask_system(host: str, port: int, answer: Future[list[Endpoint]]) -> None:

@@ -84,6 +84,12 @@ class Wire:
         if not ready.poll(self._patience() * 1000):
             raise TimeoutError("the other side takes nothing")
 
+    def is_readable(self) -> bool:
+        """Whether something came that nobody asked for, or the other side closed the connection."""
+        ready = select.poll()
+        ready.register(self._socket, select.POLLIN)
+        return bool(ready.poll(0))
+
     def close(self) -> None:
         """Ends the connection."""
         self._socket.close()

@@ -49,18 +49,22 @@ def read_car(source: Source, *, max_block: int) -> Iterator[tuple[Cid, bytes]]:
 
     Raises `MalformedFile` for what is no CAR file or ends early, for CIDs that no swarm has, and `CidMismatch`.
     """
+    for cid, data in read_sections(source, max_block=max_block):
+        verify(cid, data)
+        yield cid, data
+
+
+def read_sections(source: Source, *, max_block: int) -> Iterator[tuple[Cid, bytes]]:
+    """The blocks of a CAR file as they stand there, for those who check them later. Raises `MalformedFile`."""
     _read_header(source)
     while (length := _read_length(source)) is not None:
         if not CID_BYTES <= length <= CID_BYTES + max_block:
             raise MalformedFile(f"a CAR file has a block of {length - CID_BYTES} bytes; ask another store")
-        section = _read_exactly(source, length)
         try:
-            cid = cid_from_bytes(section[:CID_BYTES])
+            cid = cid_from_bytes(_read_exactly(source, CID_BYTES))
         except InvalidCid as error:
             raise MalformedFile(f"a CAR file has a block that no swarm has: {error}") from error
-        data = section[CID_BYTES:]
-        verify(cid, data)
-        yield cid, data
+        yield cid, _read_exactly(source, length - CID_BYTES)
 
 
 def _read_header(source: Source) -> None:
@@ -92,10 +96,10 @@ def _read_length(source: Source) -> int | None:
 
 
 def _read_exactly(source: Source, size: int) -> bytes:
-    data = bytearray()
+    data = source.read(size)
     while len(data) < size:
         piece = source.read(size - len(data))
         if not piece:
             raise MalformedFile(f"a CAR file ends after {len(data)} of {size} bytes of a block; ask again")
         data += piece
-    return bytes(data)
+    return data
