@@ -12,8 +12,10 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
 from tempfile import mkstemp
+from typing import BinaryIO, cast
 
 from swarm_chain.core.cids import Cid, parse_cid, verify
 from swarm_chain.core.publication import Publication
@@ -22,6 +24,8 @@ from swarm_chain.ports import MAX_BLOCK
 
 _LEFTOVER = ".swarm-chain-"
 _LEFTOVER_AGE = 3600
+_REMEMBERED = 65_536
+"""Blocks of which it is known that their file is as it was when it was checked: 64 GiB of chunks."""
 
 
 class LocalStore:
@@ -30,6 +34,7 @@ class LocalStore:
     def __init__(self, path: Path, *, sync: bool = True, writable: bool = True) -> None:
         """Opens the directory, and makes it if it is writable. Raises `StoreUnavailable`."""
         self._root, self._sync, self._writable = path.absolute(), sync, writable
+        self._checked: dict[Cid, tuple[int, int, int]] = {}
         with _translated(self._root):
             if writable:
                 self._root.mkdir(parents=True, exist_ok=True)
@@ -91,10 +96,41 @@ class LocalStore:
             except FileNotFoundError:
                 raise BlockNotFound(f"{cid} is not in {self.name}; add a store that has it") from None
         if digest.digest() != cid.digest:
-            raise CorruptedBlock(f"the block {cid} is corrupted at {path}; delete the file and fetch the block again")
+            raise _corrupted(cid, path)
         if len(data) > max_bytes:
             raise TooLarge(f"the block {cid} has more than the {max_bytes} bytes allowed; leave it out")
         return data
+
+    def open(self, cid: Cid) -> BinaryIO:
+        """The block's file, for whoever passes its bytes on. They were checked since the file last changed.
+
+        Raises `BlockNotFound`, `CorruptedBlock`, `StoreUnavailable`.
+        """
+        path = self.path(cid)
+        with _translated(self._root):
+            try:
+                stream = path.open("rb", buffering=0)
+            except FileNotFoundError:
+                raise BlockNotFound(f"{cid} is not in {self.name}; add a store that has it") from None
+            try:
+                self._check_once(cid, stream, path)
+            except BaseException:
+                stream.close()
+                raise
+        return cast("BinaryIO", stream)
+
+    def _check_once(self, cid: Cid, stream: FileIO, path: Path) -> None:
+        """Reads a file through, unless it is the one that was read before."""
+        found = os.fstat(stream.fileno())
+        version = (found.st_ino, found.st_mtime_ns, found.st_size)
+        if self._checked.get(cid) == version:
+            return
+        if hashlib.file_digest(stream, "sha256").digest() != cid.digest:
+            raise _corrupted(cid, path)
+        stream.seek(0)
+        if len(self._checked) >= _REMEMBERED:
+            self._checked.clear()
+        self._checked[cid] = version
 
     def has(self, cid: Cid) -> bool:
         """Whether the block is here; its bytes are not looked at."""
@@ -163,6 +199,10 @@ class LocalStore:
         for path in self._root.glob(f"{_LEFTOVER}*"):
             if time.time() - path.stat().st_mtime > _LEFTOVER_AGE:
                 path.unlink(missing_ok=True)
+
+
+def _corrupted(cid: Cid, path: Path) -> CorruptedBlock:
+    return CorruptedBlock(f"the block {cid} is corrupted at {path}; delete the file and fetch the block again")
 
 
 @contextmanager
