@@ -18,6 +18,8 @@ from swarm_chain.types import Digest
 CID_BYTES = 36
 _SHA2_256 = b"\x12\x20"
 _TEXT_LENGTH = 59
+_LONGEST_TEXT = 128
+_BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 
 
 class Codec(IntEnum):
@@ -76,6 +78,23 @@ def parse_cid(text: str) -> Cid:
     return cid_from_bytes(raw)
 
 
+def parse_foreign_cid(text: str) -> Cid:
+    """The CID that another program's text names, also in base58 (`z…`), as version 0 (`Qm…`) or in upper case.
+
+    Raises `InvalidCid` for what is no CID, or none that a swarm uses: nobody here has such a block.
+
+    >>> parse_foreign_cid("QmdfTbBqBPQ7VNxZEYEj14VmRuZBkqFbiwReogJgS1zR1n").codec.name
+    'DAG_PB'
+    """
+    if len(text) > _LONGEST_TEXT:
+        raise InvalidCid(f"{text[:80]!r} is too long for a CID; copy it again")
+    if text.startswith("Qm"):
+        return cid_from_bytes(bytes((1, Codec.DAG_PB)) + _from_base58(text))
+    if text.startswith("z"):
+        return cid_from_bytes(_from_base58(text[1:]))
+    return parse_cid(text.lower() if text.isupper() else text)
+
+
 def cid_from_bytes(raw: bytes) -> Cid:
     """The CID that 36 bytes hold. Raises `InvalidCid` for other versions, codecs, hashes and lengths."""
     if len(raw) != CID_BYTES or raw[0] != 1 or raw[2:4] != _SHA2_256:
@@ -104,6 +123,17 @@ def _from_base32(text: str) -> bytes:
     if base64.b32encode(raw).decode("ascii").rstrip("=").lower() != text[1:]:
         raise InvalidCid(f"{text!r} is not canonical base32; copy the CID again")
     return raw
+
+
+def _from_base58(text: str) -> bytes:
+    number = 0
+    for character in text:
+        digit = _BASE58.find(character)
+        if digit < 0:
+            raise InvalidCid(f"{text!r} is not base58; copy the CID again")
+        number = number * 58 + digit
+    # None of the CIDs that are looked for begins with a zero byte.
+    return number.to_bytes((number.bit_length() + 7) // 8, "big")
 
 
 def _from_base16(text: str) -> bytes:

@@ -21,6 +21,7 @@ from swarm_chain.core.cids import (
     document_cid,
     document_digest,
     parse_cid,
+    parse_foreign_cid,
     verify,
 )
 from swarm_chain.errors import CidMismatch, InvalidCid
@@ -120,3 +121,22 @@ def test_import__core_modules__load_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@given(CIDS, st.sampled_from(["base32", "base32upper", "base16", "base16upper", "base58btc"]))
+def test_parse_foreign_cid__any_program_s_text__names_the_same(cid: Cid, base: str) -> None:
+    other = multiformats.CID("base32", 1, int(cid.codec), b"\x12\x20" + cid.digest)
+    assert parse_foreign_cid(other.encode(base)) == cid
+
+
+@given(st.binary(min_size=32, max_size=32).map(Digest))
+def test_parse_foreign_cid__version_0__is_a_file_s_node(digest: Digest) -> None:
+    text = str(multiformats.CID("base58btc", 0, "dag-pb", b"\x12\x20" + digest))
+    assert text.startswith("Qm")
+    assert parse_foreign_cid(text) == Cid(Codec.DAG_PB, digest)
+
+
+@given(st.text(max_size=200) | st.text(max_size=60).map("z".__add__) | st.text(max_size=60).map("Qm".__add__))
+def test_parse_foreign_cid__anything_else__raises_invalid_cid(text: str) -> None:
+    with pytest.raises(InvalidCid):
+        parse_foreign_cid(text)
