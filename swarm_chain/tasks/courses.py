@@ -38,8 +38,8 @@ class CoursesHyperparameters(Hyperparameters):
     `lecturer_prior` is how many ratings it takes until a lecturer's own count as much as being average.
     """
 
-    student_rate: float = 0.2
-    circumstance_rate: float = 0.001
+    student_rate: float = 0.4
+    circumstance_rate: float = 0.002
     lecturer_prior: float = 3.0
 
     def __post_init__(self) -> None:
@@ -59,7 +59,7 @@ class Courses(SplitTask):
 
     name: ClassVar[str] = "courses"
     defaults: ClassVar[Hyperparameters] = CoursesHyperparameters(
-        epochs=5, batch_size=32, learning_rate=0.1, weight_decay=0.0004
+        epochs=4, batch_size=64, learning_rate=0.2, weight_decay=0.0004
     )
     hyperparameters: CoursesHyperparameters
     data_example: ClassVar[str] = "department-1.csv"
