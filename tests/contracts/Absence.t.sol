@@ -16,20 +16,20 @@ contract AbsenceTest is SwarmTest {
 
     // --------------------------------------------------------------------------------------------------- absentAt
 
-    function test_GivenJoinedWhenIdle_AbsentAfterTheLimit() public {
-        _finalizeRounds(1);
+    function test_GivenANodeJoinedWhenIdle() public {
+        _finalizeRounds(3, 1);
         _registerInvited(_node(4));
         vm.assertEq(swarm.nodeInfo(_node(4)).absentAt, 1 + 3);
     }
 
-    function test_GivenAddedWhileARoundRuns_ThatRoundDoesNotCount() public {
-        _finalizeRounds(1);
+    function test_GivenANodeWasAddedWhileARoundRuns() public {
+        _finalizeRounds(3, 1);
         _open();
         _add(_node(4));
         vm.assertEq(swarm.nodeInfo(_node(4)).absentAt, 1 + 1 + 3);
     }
 
-    function test_GivenReveal_AbsentAfterTheLimitFromTheRunningRound() public {
+    function test_GivenANodeRevealed() public {
         _open();
         _commitFirst(4);
         _reveal(_node(0));
@@ -37,8 +37,8 @@ contract AbsenceTest is SwarmTest {
         vm.assertEq(swarm.nodeInfo(_node(1)).absentAt, 0 + 3);
     }
 
-    function test_GivenLift_AbsentAfterTheLimit() public {
-        _finalizeRounds(1);
+    function test_GivenANodeWasLifted() public {
+        _finalizeRounds(3, 1);
         _suspend(registrar, absentee);
         _lift(absentee);
         vm.assertEq(swarm.nodeInfo(absentee).absentAt, 1 + 3);
@@ -49,8 +49,8 @@ contract AbsenceTest is SwarmTest {
         vm.assertEq(swarm.nodeInfo(absentee).absentAt, 1 + 1 + 3);
     }
 
-    function test_GivenResume_AbsentAfterOneRound() public {
-        _finalizeRounds(1);
+    function test_GivenANodeResumed() public {
+        _finalizeRounds(3, 1);
         _suspend(absentee, absentee);
         _resume(absentee);
         vm.assertEq(swarm.nodeInfo(absentee).absentAt, 1 + 1);
@@ -63,60 +63,7 @@ contract AbsenceTest is SwarmTest {
 
     // -------------------------------------------------------------------------------------------------- suspending
 
-    function test_GivenLimitReached_AnyoneSuspends() public {
-        _finalizeRounds(3);
-        vm.assertTrue(swarm.nodeInfo(absentee).isAbsent);
-
-        vm.expectEmit(address(swarm));
-        emit ISwarmCoordinator.NodeSuspended(absentee, 4, ISwarmCoordinator.SuspensionReason.Absence);
-        _suspend(STRANGER, absentee);
-
-        _assertStatus(absentee, ISwarmCoordinator.NodeStatus.Suspended);
-        vm.assertFalse(swarm.nodeInfo(absentee).isAbsent);
-        _open();
-        vm.assertEq(swarm.roundInfo().expected, 3);
-    }
-
-    function test_RevertWhen_OneRoundBeforeTheLimit() public {
-        _finalizeRounds(2);
-        vm.assertFalse(swarm.nodeInfo(absentee).isAbsent);
-        _expectRevert(abi.encodeWithSelector(ISwarmCoordinator.NotAbsent.selector, absentee, 3, 2));
-        _suspend(STRANGER, absentee);
-    }
-
-    function test_GivenAbsentee_RegistrarsSuspensionIsForAbsenceToo() public {
-        _finalizeRounds(3);
-
-        vm.expectEmit(address(swarm));
-        emit ISwarmCoordinator.NodeSuspended(absentee, 4, ISwarmCoordinator.SuspensionReason.Absence);
-        _suspend(registrar, absentee);
-
-        _resume(absentee);
-        vm.assertTrue(swarm.isActive(absentee));
-    }
-
-    function test_GivenAbsenteeSuspended_RegistrarMakesItItsOwn() public {
-        _finalizeRounds(3);
-        _suspend(STRANGER, absentee);
-
-        vm.expectEmit(address(swarm));
-        emit ISwarmCoordinator.NodeSuspended(absentee, 4, ISwarmCoordinator.SuspensionReason.Registrar);
-        _suspend(registrar, absentee);
-
-        _expectRevert(abi.encodeWithSelector(ISwarmCoordinator.SuspendedByARegistrar.selector, absentee));
-        _resume(absentee);
-        _lift(absentee);
-        vm.assertTrue(swarm.isActive(absentee));
-    }
-
-    function test_GivenAbsenteeAsksForIt_ItIsOnRequest() public {
-        _finalizeRounds(3);
-        vm.expectEmit(address(swarm));
-        emit ISwarmCoordinator.NodeSuspended(absentee, 4, ISwarmCoordinator.SuspensionReason.OwnRequest);
-        _suspend(absentee, absentee);
-    }
-
-    function test_GivenAbortedRounds_NobodyIsAbsent() public {
+    function test_GivenAbortedRounds() public {
         for (uint256 i = 0; i < 5; ++i) {
             _openAndAbort();
         }
@@ -125,21 +72,21 @@ contract AbsenceTest is SwarmTest {
         }
     }
 
-    function test_GivenRevealInARoundThatAborts_ItIsASignOfLife() public {
-        _finalizeRounds(2);
+    function test_GivenARevealInARoundThatAborts() public {
+        _finalizeRounds(3, 2);
         _open();
         _commitFirst(4);
         _reveal(absentee);
         _warpAndClose();
         _assertAborted(ISwarmCoordinator.AbortReason.TooFewReveals);
 
-        _finalizeRounds(1);
+        _finalizeRounds(3, 1);
         vm.assertFalse(swarm.nodeInfo(absentee).isAbsent);
         vm.assertEq(swarm.nodeInfo(absentee).absentAt, 2 + 1 + 3);
     }
 
-    function test_GivenCommitWithoutReveal_ItIsNoSignOfLife() public {
-        _finalizeRounds(2);
+    function test_GivenACommitmentThatWasNeverRevealed() public {
+        _finalizeRounds(3, 2);
         _open();
         _commitFirst(4);
         _revealFirst(3);
@@ -148,27 +95,27 @@ contract AbsenceTest is SwarmTest {
         vm.assertTrue(swarm.nodeInfo(absentee).isAbsent);
     }
 
-    function test_GivenResumedAndAway_OneRoundMakesItAbsentAgain() public {
-        _finalizeRounds(3);
+    function test_GivenANodeResumedAndStayedAway() public {
+        _finalizeRounds(3, 3);
         _suspend(STRANGER, absentee);
-        _finalizeRounds(1);
+        _finalizeRounds(3, 1);
         _resume(absentee);
-        _finalizeRounds(1);
+        _finalizeRounds(3, 1);
 
         vm.assertTrue(swarm.nodeInfo(absentee).isAbsent);
         _suspend(STRANGER, absentee);
         vm.assertFalse(swarm.isActive(absentee));
     }
 
-    function test_GivenResumedAndBack_ItIsPresentForTheWholeLimit() public {
-        _finalizeRounds(3);
+    function test_GivenANodeResumedAndCameBack() public {
+        _finalizeRounds(3, 3);
         _suspend(STRANGER, absentee);
         _resume(absentee);
         _finalize(4);
         vm.assertEq(swarm.nodeInfo(absentee).absentAt, 4 + 3);
     }
 
-    function test_GivenOneDeadMachine_ItCostsAFewDeadlinesAndNotOneEveryRound() public {
+    function test_GivenOneDeadMachine() public {
         uint256 deadlines;
         for (uint256 i = 0; i < 10; ++i) {
             if (swarm.nodeInfo(absentee).isAbsent) _suspend(_node(0), absentee);
@@ -186,7 +133,7 @@ contract AbsenceTest is SwarmTest {
     }
 
     /// @dev Seven nodes shrink to two, each step agreed by a quorum of the one before; then no further.
-    function test_GivenMoreAndMoreStayAway_AbsenceNeverShrinksASwarmBelowTwo() public {
+    function test_GivenAtLeastTwoUpdates() public {
         for (uint256 i = 4; i < 7; ++i) {
             _add(_node(i));
         }
@@ -201,7 +148,7 @@ contract AbsenceTest is SwarmTest {
         vm.assertTrue(swarm.isActive(_node(0)) && swarm.isActive(_node(1)));
     }
 
-    function test_GivenMinUpdatesOfThree_AbsenceNeverShrinksASwarmBelowThree() public {
+    function test_GivenAtLeastThreeUpdates() public {
         ISwarmCoordinator.Config memory config = _sealedConfig();
         config.minUpdates = 3;
         config.absenceLimit = 1;
@@ -217,13 +164,6 @@ contract AbsenceTest is SwarmTest {
     }
 
     // ---------------------------------------------------------------------------------------------------- helpers
-
-    /// @dev So many finalised rounds without the absentee.
-    function _finalizeRounds(uint256 count) private {
-        for (uint256 i = 0; i < count; ++i) {
-            _finalize(3);
-        }
-    }
 
     /// @dev A round in which only the first `present` nodes act, however it ends.
     function _tryRound(uint256 present) private {

@@ -16,24 +16,24 @@ contract CommitmentsTest is SwarmTest {
         _open();
     }
 
-    function test_GivenItsOwnCommitment_Reveals() public {
+    function test_GivenANodesOwnCommitment() public {
         _commitBoth(_make(block.chainid, address(swarm), 1, _node(0)));
         _as(_node(0));
         swarm.revealUpdate(1, DIGEST, SAMPLES, SALT);
         vm.assertEq(swarm.roundInfo().reveals, 1);
     }
 
-    function test_RevertWhen_CommitmentIsAnotherNodes() public {
+    function test_RevertGiven_AnotherNodesCommitment() public {
         _commitBoth(_make(block.chainid, address(swarm), 1, _node(0)));
         _expectMismatch(_node(1), 1);
     }
 
-    function test_RevertWhen_CommitmentIsForAnotherRound() public {
+    function test_RevertGiven_ACommitmentForAnotherRound() public {
         _commitBoth(_make(block.chainid, address(swarm), 2, _node(0)));
         _expectMismatch(_node(0), 1);
     }
 
-    function test_RevertWhen_CommitmentIsOfAnEarlierRound() public {
+    function test_RevertGiven_ACommitmentOfAnEarlierRound() public {
         bytes32 commitment = _make(block.chainid, address(swarm), 1, _node(0));
         _commitBoth(commitment);
         _warpAndClose();
@@ -42,17 +42,17 @@ contract CommitmentsTest is SwarmTest {
         _expectMismatch(_node(0), 2);
     }
 
-    function test_RevertWhen_CommitmentIsForAnotherContract() public {
+    function test_RevertGiven_ACommitmentForAnotherContract() public {
         _commitBoth(_make(block.chainid, address(0xC0), 1, _node(0)));
         _expectMismatch(_node(0), 1);
     }
 
-    function test_RevertWhen_CommitmentIsForAnotherChain() public {
+    function test_RevertGiven_ACommitmentForAnotherChain() public {
         _commitBoth(_make(block.chainid + 1, address(swarm), 1, _node(0)));
         _expectMismatch(_node(0), 1);
     }
 
-    function test_RevertWhen_ChainForkedSinceTheCommitment() public {
+    function test_RevertGiven_TheChainForkedSinceTheCommitment() public {
         _commitBoth(_make(block.chainid, address(swarm), 1, _node(0)));
         vm.chainId(block.chainid + 1);
         _expectMismatch(_node(0), 1);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.30;
 
-import {IAccessControl} from "@openzeppelin/contracts/access/IAccessControl.sol";
 import {SwarmCoordinator} from "../../contracts/SwarmCoordinator.sol";
 import {ISwarmCoordinator} from "../../contracts/interfaces/ISwarmCoordinator.sol";
 import {SwarmTest} from "./SwarmTest.sol";
@@ -14,7 +13,7 @@ contract DeploymentTest is SwarmTest {
         config = _sealedConfig();
     }
 
-    function test_GivenDeployed_KeepsItsConfiguration() public {
+    function test_GivenAnyValues() public {
         config = ISwarmCoordinator.Config({
             taskDigest: bytes32(uint256(11)),
             genesisDigest: bytes32(uint256(12)),
@@ -42,52 +41,16 @@ contract DeploymentTest is SwarmTest {
         vm.assertEq(info.head, bytes32(uint256(12)));
     }
 
-    function test_GivenDeployed_AdminNamesRegistrarsAndIsOne() public view {
+    function test_GivenAnAdmin() public view {
         vm.assertTrue(swarm.hasRole(swarm.DEFAULT_ADMIN_ROLE(), registrar));
         vm.assertTrue(swarm.hasRole(swarm.REGISTRAR_ROLE(), registrar));
     }
 
-    function test_GivenAdmin_NamesAndDismissesAnotherRegistrar() public {
-        bytes32 role = swarm.REGISTRAR_ROLE();
-        _as(registrar);
-        swarm.grantRole(role, STRANGER);
-        _as(STRANGER);
-        swarm.addNode(_node(0), "");
-        vm.assertTrue(swarm.isActive(_node(0)));
-
-        _as(registrar);
-        swarm.revokeRole(role, STRANGER);
-
-        _expectRevert(abi.encodeWithSelector(ISwarmCoordinator.NotRegistrar.selector, STRANGER));
-        _as(STRANGER);
-        swarm.addNode(_node(1), "");
-    }
-
-    function test_RevertWhen_RegistrarWhoIsNotAdminNamesRegistrars() public {
-        bytes32 role = swarm.REGISTRAR_ROLE();
-        _as(registrar);
-        swarm.grantRole(role, STRANGER);
-
-        _expectRevert(
-            abi.encodeWithSelector(IAccessControl.AccessControlUnauthorizedAccount.selector, STRANGER, bytes32(0))
-        );
-        _as(STRANGER);
-        swarm.grantRole(role, _node(0));
-    }
-
-    function test_GivenDeployed_RuntimeFitsTheLimitOfEip170() public view {
+    function test_GivenNothingElse() public view {
         vm.assertLe(address(swarm).code.length, 24_575, "runtime bytes");
     }
 
-    function test_GivenDeployed_NamesItsSigningDomain() public view {
-        (, string memory name, string memory version, uint256 chainId, address verifier,,) = swarm.eip712Domain();
-        vm.assertEq(name, "SwarmCoordinator");
-        vm.assertEq(version, "1");
-        vm.assertEq(chainId, block.chainid);
-        vm.assertEq(verifier, address(swarm));
-    }
-
-    function test_GivenLeastAndMost_Deploys() public {
+    function test_WhenEverythingIsTheLeastOrTheMost() public {
         config.quorumBps = 10_000;
         config.minWindow = 1;
         config.initialWindow = 1;
@@ -108,27 +71,27 @@ contract DeploymentTest is SwarmTest {
         new SwarmCoordinator(config);
     }
 
-    function test_RevertWhen_TaskDigestIsZero() public {
+    function test_RevertWhen_TheTaskDigestIsZero() public {
         config.taskDigest = 0;
         _expectRefusal(abi.encodeWithSelector(ISwarmCoordinator.ZeroTaskDigest.selector));
     }
 
-    function test_RevertWhen_GenesisDigestIsZero() public {
+    function test_RevertWhen_TheGenesisDigestIsZero() public {
         config.genesisDigest = 0;
         _expectRefusal(abi.encodeWithSelector(ISwarmCoordinator.ZeroGenesisDigest.selector));
     }
 
-    function test_RevertWhen_AdminIsZero() public {
+    function test_RevertWhen_TheAdminIsZero() public {
         config.admin = address(0);
         _expectRefusal(abi.encodeWithSelector(ISwarmCoordinator.ZeroAdmin.selector));
     }
 
-    function test_RevertWhen_QuorumIsHalf() public {
+    function test_RevertWhen_TheQuorumIsHalf() public {
         config.quorumBps = 5000;
         _expectRefusal(abi.encodeWithSelector(ISwarmCoordinator.QuorumOutOfRange.selector, 5000));
     }
 
-    function test_RevertWhen_QuorumIsMoreThanAll() public {
+    function test_RevertWhen_TheQuorumIsMoreThanAll() public {
         config.quorumBps = 10_001;
         _expectRefusal(abi.encodeWithSelector(ISwarmCoordinator.QuorumOutOfRange.selector, 10_001));
     }
@@ -138,47 +101,47 @@ contract DeploymentTest is SwarmTest {
         _expectRefusal(abi.encodeWithSelector(ISwarmCoordinator.MinUpdatesTooSmall.selector, 1));
     }
 
-    function test_RevertWhen_MinWindowIsZero() public {
+    function test_RevertWhen_TheShortestWindowIsZero() public {
         config.minWindow = 0;
         _expectRefusal(abi.encodeWithSelector(ISwarmCoordinator.ZeroWindow.selector));
     }
 
-    function test_RevertWhen_RevealWindowIsZero() public {
+    function test_RevertWhen_TheRevealingWindowIsZero() public {
         config.revealWindow = 0;
         _expectRefusal(abi.encodeWithSelector(ISwarmCoordinator.ZeroWindow.selector));
     }
 
-    function test_RevertWhen_MergeWindowIsZero() public {
+    function test_RevertWhen_TheMergingWindowIsZero() public {
         config.mergeWindow = 0;
         _expectRefusal(abi.encodeWithSelector(ISwarmCoordinator.ZeroWindow.selector));
     }
 
-    function test_RevertWhen_InitialWindowIsBelowMinWindow() public {
+    function test_RevertWhen_TheInitialWindowIsBelowTheShortest() public {
         config.initialWindow = 9;
         _expectRefusal(abi.encodeWithSelector(ISwarmCoordinator.WindowsOutOfOrder.selector, 10, 9, 4000));
     }
 
-    function test_RevertWhen_InitialWindowIsAboveMaxWindow() public {
+    function test_RevertWhen_TheInitialWindowIsAboveTheLongest() public {
         config.initialWindow = 4001;
         _expectRefusal(abi.encodeWithSelector(ISwarmCoordinator.WindowsOutOfOrder.selector, 10, 4001, 4000));
     }
 
-    function test_RevertWhen_MaxWindowIsAboveTheLimit() public {
+    function test_RevertWhen_TheLongestWindowIsAboveTheLimit() public {
         config.maxWindow = 180 days + 1;
         _expectRefusal(abi.encodeWithSelector(ISwarmCoordinator.MaxWindowTooLong.selector, 180 days + 1, 180 days));
     }
 
-    function test_RevertWhen_RevealWindowIsAboveMaxWindow() public {
+    function test_RevertWhen_TheRevealingWindowIsAboveTheLongest() public {
         config.revealWindow = 4001;
         _expectRefusal(abi.encodeWithSelector(ISwarmCoordinator.RevealWindowTooLong.selector, 4001, 4000));
     }
 
-    function test_RevertWhen_MergeWindowIsAboveMaxWindow() public {
+    function test_RevertWhen_TheMergingWindowIsAboveTheLongest() public {
         config.mergeWindow = 4001;
         _expectRefusal(abi.encodeWithSelector(ISwarmCoordinator.MergeWindowTooLong.selector, 4001, 4000));
     }
 
-    function test_RevertWhen_AbsenceLimitIsZero() public {
+    function test_RevertWhen_TheAbsenceLimitIsZero() public {
         config.absenceLimit = 0;
         _expectRefusal(abi.encodeWithSelector(ISwarmCoordinator.ZeroAbsenceLimit.selector));
     }

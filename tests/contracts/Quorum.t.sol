@@ -6,13 +6,13 @@ import {ISwarmCoordinator} from "../../contracts/interfaces/ISwarmCoordinator.so
 import {SwarmTest} from "./SwarmTest.sol";
 
 contract QuorumTest is SwarmTest {
-    function test_GivenDefault_QuorumIsMoreThanHalfAtEverySmallSize() public {
+    function test_GivenTheDefaultQuorum() public {
         for (uint16 nodes = 2; nodes <= 120; ++nodes) {
             vm.assertEq(_quorumOf(5001, nodes), nodes / 2 + 1);
         }
     }
 
-    function test_GivenTwoThirds_QuorumIsRoundedUp() public {
+    function test_GivenAQuorumOfTwoThirds() public {
         uint16[8] memory sizes = [uint16(2), 3, 4, 5, 6, 9, 10, 100];
         uint16[8] memory quorums = [uint16(2), 3, 3, 4, 5, 7, 7, 67];
         for (uint256 i = 0; i < 8; ++i) {
@@ -20,7 +20,7 @@ contract QuorumTest is SwarmTest {
         }
     }
 
-    function test_GivenAll_QuorumIsEveryone() public {
+    function test_GivenAQuorumOfAll() public {
         vm.assertEq(_quorumOf(10_000, 2), 2);
         vm.assertEq(_quorumOf(10_000, 50), 50);
         vm.assertEq(_quorumOf(10_000, 65_535), 65_535);
@@ -39,7 +39,7 @@ contract QuorumTest is SwarmTest {
     }
 
     /// @dev Real nodes: one attestation fewer than the quorum changes nothing, the next one moves the head.
-    function test_GivenManySizes_TheHeadMovesWithTheQuorumAndNotBefore() public {
+    function test_GivenSwarmsOfManySizes() public {
         for (uint256 nodes = 2; nodes <= 12; ++nodes) {
             swarm = new SwarmCoordinator(_sealedConfig());
             _addNodes(nodes);
@@ -53,7 +53,7 @@ contract QuorumTest is SwarmTest {
     }
 
     /// @dev The quorum is counted over those expected, whoever came.
-    function test_GivenSomeStayedAway_TheQuorumStays() public {
+    function test_GivenSomeStayedAway() public {
         _addNodes(7);
         _openAndReveal(4);
         vm.assertEq(swarm.roundInfo().quorum, 4);
@@ -63,7 +63,7 @@ contract QuorumTest is SwarmTest {
         vm.assertEq(swarm.head(), RESULT);
     }
 
-    function test_GivenMinUpdatesAboveTheQuorum_ThatManyUpdatesAreRequired() public {
+    function test_GivenMoreUpdatesAreAskedForThanTheQuorum() public {
         ISwarmCoordinator.Config memory config = _sealedConfig();
         config.minUpdates = 5;
         swarm = new SwarmCoordinator(config);
@@ -75,7 +75,7 @@ contract QuorumTest is SwarmTest {
         vm.assertEq(swarm.head(), RESULT);
     }
 
-    function test_GivenQuorumAboveMinUpdates_ThatManyUpdatesAreRequired() public {
+    function test_GivenTheQuorumIsAboveTheFewestUpdates() public {
         _addNodes(6);
         vm.assertEq(swarm.swarmInfo().requiredUpdates, 4);
     }

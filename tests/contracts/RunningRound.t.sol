@@ -19,25 +19,25 @@ contract RunningRoundTest is SwarmTest {
 
     // ----------------------------------------------------------------------------------------- leaving and joining
 
-    function test_GivenSuspendedWhileARoundRuns_ItActsToTheEnd() public {
+    function test_WhenARegistrarSuspendsIt() public {
         _suspend(registrar, subject);
         _assertActsToTheEnd();
         _assertNextRoundExpects(3);
     }
 
-    function test_GivenSuspendsItselfWhileARoundRuns_ItActsToTheEnd() public {
+    function test_WhenItSuspendsItself() public {
         _suspend(subject, subject);
         _assertActsToTheEnd();
         _assertNextRoundExpects(3);
     }
 
-    function test_GivenRemovedWhileARoundRuns_ItActsToTheEnd() public {
+    function test_WhenARegistrarRemovesIt() public {
         _remove(subject);
         _assertActsToTheEnd();
         _assertNextRoundExpects(3);
     }
 
-    function test_GivenEveryoneIsRemovedWhileARoundRuns_TheyFinalizeIt() public {
+    function test_WhenARegistrarRemovesEveryone() public {
         for (uint256 i = 0; i < 4; ++i) {
             _remove(_node(i));
         }
@@ -50,17 +50,17 @@ contract RunningRoundTest is SwarmTest {
         _open();
     }
 
-    function test_GivenAddedWhileARoundRuns_ItWaitsForTheNext() public {
+    function test_WhenARegistrarAddsIt() public {
         _add(_node(4));
         _assertWaitsForTheNext(_node(4));
     }
 
-    function test_GivenJoinedWhileARoundRuns_ItWaitsForTheNext() public {
+    function test_WhenItJoinsWithAnInvitation() public {
         _registerInvited(_node(4));
         _assertWaitsForTheNext(_node(4));
     }
 
-    function test_GivenLiftedInALaterRound_ItWaitsForTheNext() public {
+    function test_WhenARegistrarLiftsASuspensionOfAnEarlierRound() public {
         _suspend(registrar, subject);
         _warpAndClose();
         _open();
@@ -68,7 +68,7 @@ contract RunningRoundTest is SwarmTest {
         _assertWaitsForTheNext(subject);
     }
 
-    function test_GivenResumedInALaterRound_ItWaitsForTheNext() public {
+    function test_WhenItResumesFromASuspensionOfAnEarlierRound() public {
         _suspend(subject, subject);
         _warpAndClose();
         _open();
@@ -76,7 +76,7 @@ contract RunningRoundTest is SwarmTest {
         _assertWaitsForTheNext(subject);
     }
 
-    function test_GivenLeavesWhenIdle_TheNextRoundDoesNotExpectIt() public {
+    function test_GivenANodeLeavesWhenIdle() public {
         _warpAndClose();
         _remove(subject);
         vm.assertTrue(swarm.isExpected(subject), "in the last round");
@@ -90,7 +90,7 @@ contract RunningRoundTest is SwarmTest {
 
     // ------------------------------------------------------------------------------------------------ undone again
 
-    function test_GivenSuspendedAndLiftedInOneRound_NothingChanged() public {
+    function test_WhenSuspendedAndLifted() public {
         _suspend(registrar, subject);
         vm.expectEmit(address(swarm));
         emit ISwarmCoordinator.NodeResumed(subject, 1);
@@ -98,7 +98,7 @@ contract RunningRoundTest is SwarmTest {
         _assertUndone();
     }
 
-    function test_GivenSuspendedAndResumedInOneRound_NothingChanged() public {
+    function test_WhenSuspendedAndResumed() public {
         _suspend(subject, subject);
         vm.expectEmit(address(swarm));
         emit ISwarmCoordinator.NodeResumed(subject, 1);
@@ -106,7 +106,7 @@ contract RunningRoundTest is SwarmTest {
         _assertUndone();
     }
 
-    function test_GivenRemovedAndAddedInOneRound_NothingChanged() public {
+    function test_WhenRemovedAndAdded() public {
         _commit(subject);
         _remove(subject);
         vm.expectEmit(address(swarm));
@@ -118,14 +118,14 @@ contract RunningRoundTest is SwarmTest {
         _commit(subject);
     }
 
-    function test_GivenSuspendedRemovedAndAddedInOneRound_NothingChanged() public {
+    function test_WhenSuspendedRemovedAndAdded() public {
         _suspend(subject, subject);
         _remove(subject);
         _add(subject);
         _assertUndone();
     }
 
-    function test_GivenSuspendedAndResumedAfterTheRoundEnded_NothingChanged() public {
+    function test_WhenSuspendedAndResumedAfterTheRoundEnded() public {
         _suspend(subject, subject);
         _warpAndClose();
         _resume(subject);
@@ -134,7 +134,7 @@ contract RunningRoundTest is SwarmTest {
         vm.assertTrue(swarm.isExpected(subject));
     }
 
-    function test_GivenSuspendedInAnEarlierRound_ComingBackIsNotUndoing() public {
+    function test_WhenSuspendedThenAndRemovedAndAddedNow() public {
         _suspend(subject, subject);
         _warpAndClose();
         _open();
@@ -144,7 +144,7 @@ contract RunningRoundTest is SwarmTest {
         vm.assertFalse(swarm.isExpected(subject));
     }
 
-    function test_GivenAddedAndSuspendedInOneRound_ItIsNeverExpected() public {
+    function test_WhenAddedAndSuspended() public {
         _add(_node(4));
         _suspend(_node(4), _node(4));
         vm.assertEq(swarm.nodeInfo(_node(4)).activeFrom, 3);
@@ -153,7 +153,7 @@ contract RunningRoundTest is SwarmTest {
         vm.assertFalse(swarm.isExpected(_node(4)));
     }
 
-    function test_GivenAddedSuspendedAndResumedInOneRound_TheNextExpectsIt() public {
+    function test_WhenAddedSuspendedAndResumed() public {
         _add(_node(4));
         _suspend(_node(4), _node(4));
         _resume(_node(4));
@@ -162,7 +162,7 @@ contract RunningRoundTest is SwarmTest {
         vm.assertTrue(swarm.isExpected(_node(4)));
     }
 
-    function test_GivenBackInALaterRoundAndGoneAgain_ItIsNotExpected() public {
+    function test_WhenResumedInALaterRoundAndSuspendedAgain() public {
         _suspend(subject, subject);
         _warpAndClose();
         _open();

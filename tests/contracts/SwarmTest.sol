@@ -18,6 +18,7 @@ abstract contract SwarmTest {
     bytes32 internal constant THIRD = keccak256("a third result");
     uint64 internal constant SAMPLES = 0x0102030405060708;
     address internal constant STRANGER = address(0xBAD);
+    string private constant LAYOUT = "the contract's storage is laid out otherwise";
 
     SwarmCoordinator internal swarm;
     address internal registrar = vm.addr(REGISTRAR_KEY);
@@ -51,6 +52,19 @@ abstract contract SwarmTest {
     function _directConfig() internal view returns (ISwarmCoordinator.Config memory config) {
         config = _sealedConfig();
         config.isSealed = false;
+    }
+
+    /// @dev From here on the swarm is a direct one of four nodes.
+    function _makeDirect() internal {
+        swarm = new SwarmCoordinator(_directConfig());
+        _addNodes(4);
+    }
+
+    /// @dev From here on the swarm is one that anyone may join.
+    function _openRegistration() internal {
+        ISwarmCoordinator.Config memory config = _sealedConfig();
+        config.openRegistration = true;
+        swarm = new SwarmCoordinator(config);
     }
 
     // ---------------------------------------------------------------------------------------------------- members
@@ -132,22 +146,65 @@ abstract contract SwarmTest {
         return keccak256(abi.encodePacked(hex"1901", domain, message));
     }
 
-    // ------------------------------------------------------------------------------------------- the round's slot
+    // ---------------------------------------------------------------------------------------------------- storage
+
+    // Where the contract keeps what no test could reach by calls. Each writer reads its value back through a view, so
+    // that another layout is a failing test and not a test of nothing.
+    uint256 private constant ROUND_SLOT = 3;
+    uint256 private constant DISSENT_SLOT = 8;
 
     /// @dev Pretends to so many active nodes.
     function _setActiveNodes(uint16 count) internal {
-        _writeIntoRound(200, type(uint16).max, count);
-        vm.assertEq(swarm.swarmInfo().activeNodes, count, "the layout of the round's slot changed");
+        _writeIntoRound(200, 16, count);
+        vm.assertEq(swarm.swarmInfo().activeNodes, count, LAYOUT);
     }
 
     /// @dev Pretends that the last round had this number.
     function _skipRounds(uint32 number) internal {
-        _writeIntoRound(0, type(uint32).max, number);
-        vm.assertEq(swarm.currentRound(), number, "the layout of the round's slot changed");
+        _writeIntoRound(0, 32, number);
+        vm.assertEq(swarm.currentRound(), number, LAYOUT);
     }
 
-    function _writeIntoRound(uint256 offset, uint256 mask, uint256 value) private {
-        bytes32 slot = bytes32(uint256(3));
+    /// @dev Pretends to so many finalised rounds. The head is where their parity says: only tests that do not read it.
+    function _setFinalizedRounds(uint32 count) internal {
+        _writeIntoRound(224, 32, count);
+        vm.assertEq(swarm.swarmInfo().finalizedRounds, count, LAYOUT);
+    }
+
+    function _setExpected(uint16 count) internal {
+        _writeIntoRound(120, 16, count);
+        vm.assertEq(swarm.roundInfo().expected, count, LAYOUT);
+    }
+
+    function _setCommits(uint16 count) internal {
+        _writeIntoRound(136, 16, count);
+        vm.assertEq(swarm.roundInfo().commits, count, LAYOUT);
+    }
+
+    function _setReveals(uint16 count) internal {
+        _writeIntoRound(152, 16, count);
+        vm.assertEq(swarm.roundInfo().reveals, count, LAYOUT);
+    }
+
+    function _setLeadingAttestations(uint16 count) internal {
+        _writeIntoRound(168, 16, count);
+        vm.assertEq(swarm.roundInfo().leadingAttestations, count, LAYOUT);
+    }
+
+    /// @dev Pretends that so many attest to a result other than the leading one.
+    function _setDissent(uint32 round, bytes32 result, uint16 count) internal {
+        bytes32 ofRound = keccak256(abi.encode(round, DISSENT_SLOT));
+        vm.store(address(swarm), keccak256(abi.encode(result, ofRound)), bytes32(uint256(count)));
+        vm.assertEq(swarm.attestationsFor(result), count, LAYOUT);
+    }
+
+    function _fillSwarm() internal {
+        _setActiveNodes(type(uint16).max);
+    }
+
+    function _writeIntoRound(uint256 offset, uint256 bits, uint256 value) private {
+        bytes32 slot = bytes32(ROUND_SLOT);
+        uint256 mask = (1 << bits) - 1;
         uint256 word = uint256(vm.load(address(swarm), slot)) & ~(mask << offset);
         vm.store(address(swarm), slot, bytes32(word | (value << offset)));
     }
@@ -244,6 +301,12 @@ abstract contract SwarmTest {
         }
     }
 
+    function _finalizeRounds(uint256 nodes, uint256 rounds) internal {
+        for (uint256 i = 0; i < rounds; ++i) {
+            _finalize(nodes);
+        }
+    }
+
     function _warpToDeadline() internal {
         vm.warp(swarm.roundInfo().deadline);
     }
@@ -288,5 +351,9 @@ abstract contract SwarmTest {
 
     function _expectWrongPhase(uint32 round, ISwarmCoordinator.Phase actual, ISwarmCoordinator.Phase needed) internal {
         _expectRevert(abi.encodeWithSelector(ISwarmCoordinator.WrongPhase.selector, round, actual, needed));
+    }
+
+    function _expectNodeLimit() internal {
+        _expectRevert(abi.encodeWithSelector(ISwarmCoordinator.NodeLimitReached.selector, type(uint16).max));
     }
 }

@@ -6,7 +6,7 @@ import {ISwarmCoordinator} from "../../contracts/interfaces/ISwarmCoordinator.so
 import {SwarmTest} from "./SwarmTest.sol";
 
 contract ViewsTest is SwarmTest {
-    function test_GivenNothingHappened_EverythingIsAtRest() public view {
+    function test_GivenNothingHappened() public view {
         vm.assertEq(swarm.currentRound(), 0);
         _assertPhase(ISwarmCoordinator.Phase.Idle);
         vm.assertEq(swarm.head(), GENESIS);
@@ -24,7 +24,7 @@ contract ViewsTest is SwarmTest {
         _assertWaitingFor(ISwarmCoordinator.Phase.Idle, 0, 0);
     }
 
-    function test_GivenSwarm_SwarmInfoCountsIt() public {
+    function test_GivenASwarmWithAHistory() public {
         _addNodes(5);
         _finalize(5);
         bytes32 head = swarm.head();
@@ -42,7 +42,7 @@ contract ViewsTest is SwarmTest {
 
     // ------------------------------------------------------------------------------------------------------- base
 
-    function test_GivenFinalizedRound_BaseIsWhatItStartedFrom() public {
+    function test_GivenAFinalisedRound() public {
         _addNodes(2);
         bytes32 before = GENESIS;
         for (uint256 i = 0; i < 4; ++i) {
@@ -60,7 +60,7 @@ contract ViewsTest is SwarmTest {
         }
     }
 
-    function test_GivenAbortedRound_BaseIsCarriedForward() public {
+    function test_GivenAnAbortedRound() public {
         _addNodes(2);
         _finalize(2);
         bytes32 base = swarm.head();
@@ -73,7 +73,7 @@ contract ViewsTest is SwarmTest {
         vm.assertEq(swarm.roundInfo().base, base);
     }
 
-    function test_GivenAbortedRoundBefore_ARunningOneHasNoAbortReason() public {
+    function test_GivenARunningRoundAfterAnAbortedOne() public {
         _addNodes(2);
         _openAndAbort();
         vm.assertEq(uint256(swarm.roundInfo().abortReason), uint256(ISwarmCoordinator.AbortReason.TooFewUpdates));
@@ -87,7 +87,7 @@ contract ViewsTest is SwarmTest {
 
     // ------------------------------------------------------------------------------------------------- waitingFor
 
-    function test_GivenRound_WaitingForCountsDown() public {
+    function test_GivenARound() public {
         _addNodes(4);
         _open();
         _commitFirst(1);
@@ -110,7 +110,7 @@ contract ViewsTest is SwarmTest {
 
     // ------------------------------------------------------------------------------------------------ commitmentOf
 
-    function test_GivenEndedRound_CommitmentIsStillThatOfTheLast() public {
+    function test_GivenARoundThatEnded() public {
         _addNodes(4);
         _open();
         _commitFirst(1);
@@ -122,7 +122,7 @@ contract ViewsTest is SwarmTest {
         vm.assertEq(swarm.commitmentOf(_node(0)), 0);
     }
 
-    function test_GivenDissenter_ItsEntryIsNoCommitment() public {
+    function test_GivenADissenter() public {
         _addNodes(4);
         _openAndReveal(4);
         _attest(_node(0), RESULT);
@@ -133,7 +133,7 @@ contract ViewsTest is SwarmTest {
     // ------------------------------------------------------------------------------------------------------- CIDs
 
     /// @dev The digest of the empty map's DAG-CBOR (0xa0), and the ends of the range; the strings are other programs'.
-    function test_GivenDigest_CidIsTheUsualString() public view {
+    function test_GivenADigest() public view {
         vm.assertEq(
             swarm.cidOf(0xc19a797fa1fd590cd2e5b42d1cf5f246e29b91684e2f87404b81dc345c7a56a0),
             "bafyreigbtj4x7ip5legnfznufuopl4sg4knzc2cof6duas4b3q2fy6swua"
@@ -144,7 +144,7 @@ contract ViewsTest is SwarmTest {
         );
     }
 
-    function test_GivenHead_HeadCidIsItsCid() public {
+    function test_GivenAHead() public {
         vm.assertEq(swarm.headCid(), swarm.cidOf(GENESIS));
         _addNodes(2);
         _finalize(2);
@@ -169,6 +169,111 @@ contract ViewsTest is SwarmTest {
             binary[at++] = bytes1(uint8(buffer >> bits));
         }
         vm.assertEq(binary, abi.encodePacked(hex"01711220", digest));
+    }
+
+    function test_GivenRoundsThatWereFinalisedAndAborted() public {
+        _addNodes(2);
+        _finalize(2);
+        vm.assertEq(swarm.currentRound(), 1);
+        _openAndAbort();
+        vm.assertEq(swarm.currentRound(), 2);
+        _open();
+        vm.assertEq(swarm.currentRound(), 3);
+    }
+
+    function test_GivenAWholeRound() public {
+        _addNodes(2);
+        _open();
+        _assertPhase(ISwarmCoordinator.Phase.Training);
+        _commitFirst(2);
+        _assertPhase(ISwarmCoordinator.Phase.Revealing);
+        _revealFirst(2);
+        _assertPhase(ISwarmCoordinator.Phase.Merging);
+        _attestFirst(2, RESULT);
+        _assertPhase(ISwarmCoordinator.Phase.Idle);
+    }
+
+    function test_GivenAnAccountThatNeverJoined() public view {
+        ISwarmCoordinator.NodeInfo memory blank;
+        vm.assertEq(abi.encode(swarm.nodeInfo(STRANGER)), abi.encode(blank));
+    }
+
+    function test_GivenANodeThatActed() public {
+        _addNodes(3);
+        _finalize(3);
+        _openAndReveal(3);
+        _attest(_node(1), RESULT);
+        _warpAndClose();
+        _open();
+        _commit(_node(1));
+
+        ISwarmCoordinator.NodeInfo memory expected = ISwarmCoordinator.NodeInfo({
+            status: ISwarmCoordinator.NodeStatus.Active,
+            activeFrom: 1,
+            activeUntil: type(uint32).max,
+            absentAt: 1 + 1 + 3,
+            committedRound: 3,
+            revealedRound: 2,
+            attestedRound: 2,
+            attested: 0,
+            isAbsent: false
+        });
+        vm.assertEq(abi.encode(swarm.nodeInfo(_node(1))), abi.encode(expected));
+    }
+
+    function test_GivenNodesOfEachStatus() public {
+        _addNodes(4);
+        _suspend(_node(1), _node(1));
+        _suspend(registrar, _node(2));
+        _remove(_node(3));
+
+        vm.assertTrue(swarm.isActive(_node(0)));
+        for (uint256 i = 1; i < 5; ++i) {
+            vm.assertFalse(swarm.isActive(_node(i)));
+        }
+    }
+
+    function test_GivenANodeThatJoinedWhileARoundRuns() public {
+        _addNodes(2);
+        vm.assertFalse(swarm.isExpected(_node(0)), "before the first round");
+        _open();
+        _add(_node(2));
+        vm.assertTrue(swarm.isExpected(_node(0)));
+        vm.assertFalse(swarm.isExpected(_node(2)));
+        _warpAndClose();
+        _open();
+        vm.assertTrue(swarm.isExpected(_node(2)));
+    }
+
+    function test_GivenNothingWasAttested() public {
+        vm.assertEq(swarm.attestationsFor(0), 0);
+        vm.assertEq(swarm.attestationsFor(GENESIS), 0);
+        _addNodes(2);
+        _openAndReveal(2);
+        vm.assertEq(swarm.attestationsFor(0), 0);
+        vm.assertEq(swarm.attestationsFor(RESULT), 0);
+    }
+
+    function test_GivenALeadingResultAndAnother() public {
+        _addNodes(5);
+        _openAndReveal(5);
+        _attestFirst(2, RESULT);
+        _attest(_node(2), OTHER);
+        vm.assertEq(swarm.attestationsFor(RESULT), 2);
+        vm.assertEq(swarm.attestationsFor(OTHER), 1);
+        vm.assertEq(swarm.attestationsFor(THIRD), 0);
+    }
+
+    function test_GivenFinalisedRoundsAndAnAbortedOne() public {
+        _addNodes(2);
+        vm.assertEq(swarm.head(), GENESIS);
+        for (uint256 i = 0; i < 3; ++i) {
+            _openAndReveal(2);
+            _attestFirst(2, keccak256(abi.encode(i)));
+            vm.assertEq(swarm.head(), keccak256(abi.encode(i)));
+        }
+        _openAndAbort();
+        vm.assertEq(swarm.head(), keccak256(abi.encode(2)));
     }
 
     // ---------------------------------------------------------------------------------------------------- helpers

@@ -14,25 +14,25 @@ contract WindowsTest is SwarmTest {
 
     // -------------------------------------------------------------------------------------------------- training
 
-    function test_GivenFirstRound_TrainsForTheInitialWindow() public {
+    function test_GivenTheFirstRound() public {
         _open();
         vm.assertEq(swarm.roundInfo().trainingWindow, 600);
         vm.assertEq(swarm.roundInfo().deadline, START + 600);
     }
 
-    function test_GivenAllCommitted_NextWindowIsTwiceTheSlowest() public {
+    function test_WhenTheSlowestTookSomeTime() public {
         _finalizeTaking(100);
         vm.assertEq(_nextWindow(), 200);
         _finalizeTaking(70);
         vm.assertEq(_nextWindow(), 140);
     }
 
-    function test_GivenSlowestAtTheLastSecond_NextWindowIsAlmostTwice() public {
+    function test_WhenTheSlowestCameAtTheLastSecond() public {
         _finalizeTaking(599);
         vm.assertEq(_nextWindow(), 1198);
     }
 
-    function test_GivenAllCommittedAtOnce_NextWindowIsTheLeast() public {
+    function test_WhenAllCameAtOnce() public {
         _finalizeTaking(0);
         vm.assertEq(_nextWindow(), 10);
         _finalizeTaking(5);
@@ -41,7 +41,7 @@ contract WindowsTest is SwarmTest {
         vm.assertEq(_nextWindow(), 12);
     }
 
-    function test_GivenTwiceTheSlowestIsAboveTheMost_NextWindowIsTheMost() public {
+    function test_WhenTwiceTheSlowestIsAboveTheLongestWindow() public {
         _finalizeTaking(599);
         _finalizeTaking(1197);
         vm.assertEq(_nextWindow(), 2394);
@@ -49,12 +49,12 @@ contract WindowsTest is SwarmTest {
         vm.assertEq(_nextWindow(), 4000);
     }
 
-    function test_GivenDeadlineWithEnough_NextWindowIsHalfAsLongAgain() public {
+    function test_WhenEnoughCommitted() public {
         _openAndReveal(3);
         vm.assertEq(swarm.roundInfo().trainingWindow, 900);
     }
 
-    function test_GivenDeadlineWithTooFew_NextWindowIsHalfAsLongAgain() public {
+    function test_WhenTooFewCommitted() public {
         _openAndAbort();
         vm.assertEq(_nextWindow(), 900);
         _openAndAbort();
@@ -69,7 +69,7 @@ contract WindowsTest is SwarmTest {
         vm.assertEq(_nextWindow(), 4000);
     }
 
-    function test_GivenWindowOfOneSecond_ItStillGrows() public {
+    function test_WhenTheWindowWasOneSecond() public {
         ISwarmCoordinator.Config memory config = _sealedConfig();
         (config.minWindow, config.initialWindow) = (1, 1);
         swarm = new SwarmCoordinator(config);
@@ -83,7 +83,7 @@ contract WindowsTest is SwarmTest {
     }
 
     /// @dev Re-submitting is quick, and says nothing about how long training takes.
-    function test_GivenBaseIsNotNew_AllCommittingChangesNothing() public {
+    function test_WhenAllCommitAtOnce() public {
         _finalizeTaking(100);
         _openAndReveal(4);
         _warpAndClose();
@@ -97,7 +97,7 @@ contract WindowsTest is SwarmTest {
         vm.assertEq(_nextWindow(), 10);
     }
 
-    function test_GivenBaseIsNotNew_SlowCommittingChangesNothing() public {
+    function test_WhenAllCommitSlowly() public {
         _openAndAbort();
         _open();
         vm.warp(block.timestamp + 899);
@@ -105,7 +105,7 @@ contract WindowsTest is SwarmTest {
         vm.assertEq(_nextWindow(), 900);
     }
 
-    function test_GivenBaseIsNewAgain_TheSlowestCountsAgain() public {
+    function test_WhenTheBaseIsNewAgain() public {
         _openAndAbort();
         _finalizeTaking(899);
         vm.assertEq(_nextWindow(), 900);
@@ -113,7 +113,7 @@ contract WindowsTest is SwarmTest {
         vm.assertEq(_nextWindow(), 200);
     }
 
-    function test_GivenRunningWindow_ItNeverMoves() public {
+    function test_GivenARunningWindow() public {
         _open();
         vm.warp(START + 300);
         _commitFirst(3);
@@ -124,33 +124,33 @@ contract WindowsTest is SwarmTest {
 
     // ------------------------------------------------------------------------------------------------- newcomers
 
-    function test_GivenNodeJoined_FirstRoundTrainsForTheInitialWindow() public {
+    function test_WhenItJoined() public {
         _finalizeTaking(100);
         _registerInvited(_node(4));
         _assertInitialWindowOnceThenLearned(5);
     }
 
-    function test_GivenNodeWasAdded_FirstRoundTrainsForTheInitialWindow() public {
+    function test_WhenItWasAdded() public {
         _finalizeTaking(100);
         _add(_node(4));
         _assertInitialWindowOnceThenLearned(5);
     }
 
-    function test_GivenNodeWasLifted_FirstRoundTrainsForTheInitialWindow() public {
+    function test_WhenItWasLifted() public {
         _suspend(registrar, _node(3));
         _finalizeWith(3, 100);
         _lift(_node(3));
         _assertInitialWindowOnceThenLearned(4);
     }
 
-    function test_GivenNodeResumed_FirstRoundTrainsForTheInitialWindow() public {
+    function test_WhenItResumed() public {
         _suspend(_node(3), _node(3));
         _finalizeWith(3, 100);
         _resume(_node(3));
         _assertInitialWindowOnceThenLearned(4);
     }
 
-    function test_GivenNodeJoinedWhileARoundRuns_TheNextTrainsForTheInitialWindow() public {
+    function test_WhenItJoinedWhileARoundRuns() public {
         _finalizeTaking(100);
         _open();
         _add(_node(4));
@@ -160,14 +160,14 @@ contract WindowsTest is SwarmTest {
         _assertInitialWindowOnceThenLearned(5);
     }
 
-    function test_GivenLongerWindowAlready_ANewcomerDoesNotShortenIt() public {
+    function test_WhenTheWindowIsLongerAlready() public {
         _finalizeTaking(599);
         _add(_node(4));
         _open();
         vm.assertEq(swarm.roundInfo().trainingWindow, 1198);
     }
 
-    function test_GivenNodeWasSuspendedOrRemoved_WindowStaysLearned() public {
+    function test_GivenANodeWasSuspendedOrRemoved() public {
         _finalizeTaking(100);
         _suspend(_node(3), _node(3));
         _remove(_node(2));
@@ -177,7 +177,7 @@ contract WindowsTest is SwarmTest {
 
     // ------------------------------------------------------------------------------------ revealing and merging
 
-    function test_GivenAbortsInRevealing_StretchDoublesUntilBothAreTheMost() public {
+    function test_WhenRevealingHadTooFew() public {
         uint16[6] memory reveal = [300, 600, 1200, 2400, 4000, 4000];
         uint8[6] memory stretch = [1, 2, 4, 8, 16, 16];
         for (uint256 i = 0; i < 6; ++i) {
@@ -190,7 +190,7 @@ contract WindowsTest is SwarmTest {
         }
     }
 
-    function test_GivenAbortsInMerging_StretchDoublesUntilBothAreTheMost() public {
+    function test_WhenMergingHadNoQuorum() public {
         uint16[6] memory merge = [400, 800, 1600, 3200, 4000, 4000];
         for (uint256 i = 0; i < 6; ++i) {
             _openAndReveal(4);
@@ -201,12 +201,12 @@ contract WindowsTest is SwarmTest {
         vm.assertEq(swarm.roundInfo().stretch, 16);
     }
 
-    function test_GivenAbortInTraining_StretchStays() public {
+    function test_WhenTrainingHadTooFew() public {
         _openAndAbort();
         vm.assertEq(swarm.roundInfo().stretch, 1);
     }
 
-    function test_GivenOneWindowIsTheMost_TheOtherStretchesOn() public {
+    function test_WhenOneWindowIsTheLongestAlready() public {
         ISwarmCoordinator.Config memory config = _sealedConfig();
         (config.revealWindow, config.mergeWindow) = (1000, 4000);
         swarm = new SwarmCoordinator(config);
@@ -220,7 +220,7 @@ contract WindowsTest is SwarmTest {
         }
     }
 
-    function test_GivenBothWindowsAreTheMost_StretchNeverGrows() public {
+    function test_WhenBothWindowsAreTheLongestAlready() public {
         ISwarmCoordinator.Config memory config = _sealedConfig();
         (config.revealWindow, config.mergeWindow) = (4000, 4000);
         swarm = new SwarmCoordinator(config);
@@ -230,7 +230,7 @@ contract WindowsTest is SwarmTest {
         vm.assertEq(swarm.roundInfo().stretch, 1);
     }
 
-    function test_GivenQuickFinalizedRounds_StretchHalvesDownToOne() public {
+    function test_WhenRoundsEndQuickly() public {
         _stretchToFour();
         _finalizeWithin(600, 800);
         vm.assertEq(swarm.roundInfo().stretch, 2);
@@ -240,7 +240,7 @@ contract WindowsTest is SwarmTest {
         vm.assertEq(swarm.roundInfo().stretch, 1);
     }
 
-    function test_GivenRevealingUsedMoreThanHalf_StretchStays() public {
+    function test_WhenRevealingUsedMoreThanHalfOfItsWindow() public {
         _stretchToFour();
         _finalizeWithin(601, 0);
         vm.assertEq(swarm.roundInfo().stretch, 4);
@@ -248,7 +248,7 @@ contract WindowsTest is SwarmTest {
         vm.assertEq(swarm.roundInfo().stretch, 2);
     }
 
-    function test_GivenMergingUsedMoreThanHalf_StretchStays() public {
+    function test_WhenMergingUsedMoreThanHalfOfItsWindow() public {
         _stretchToFour();
         _finalizeWithin(0, 801);
         vm.assertEq(swarm.roundInfo().stretch, 4);
@@ -256,7 +256,7 @@ contract WindowsTest is SwarmTest {
         vm.assertEq(swarm.roundInfo().stretch, 2);
     }
 
-    function test_GivenRevealingEndedAtItsDeadline_StretchStays() public {
+    function test_WhenRevealingEndedAtItsDeadline() public {
         _stretchToFour();
         _open();
         _commitFirst(4);
@@ -267,7 +267,7 @@ contract WindowsTest is SwarmTest {
         vm.assertEq(swarm.roundInfo().stretch, 4);
     }
 
-    function test_GivenRunningRound_StretchIsThatOfItsWindows() public {
+    function test_WhenARoundRuns() public {
         _stretchToFour();
         _open();
         _commitFirst(4);
@@ -279,7 +279,7 @@ contract WindowsTest is SwarmTest {
         _assertWindow(1600);
     }
 
-    function test_GivenDirectSwarm_OnlyMergingStretches() public {
+    function test_GivenADirectSwarm() public {
         swarm = new SwarmCoordinator(_directConfig());
         _addNodes(4);
         _open();

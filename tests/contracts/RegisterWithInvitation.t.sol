@@ -19,61 +19,11 @@ contract Wallet is IERC1271 {
     }
 }
 
-contract InvitationsTest is SwarmTest {
+contract RegisterWithInvitationTest is SwarmTest {
     uint64 internal constant EXPIRY = uint64(START + 1 days);
     address internal guest = _node(0);
 
-    // ------------------------------------------------------------------------------------------------- accepting
-
-    function test_GivenInvitationOfAnEoa_Registers() public {
-        ISwarmCoordinator.Invitation memory invitation = _invitation();
-
-        vm.expectEmit(address(swarm));
-        emit ISwarmCoordinator.NodeRegistered(guest, 1, "clinic");
-        _join(invitation, _signature(invitation, address(swarm), block.chainid), "clinic");
-
-        vm.assertTrue(swarm.isActive(guest));
-        vm.assertEq(swarm.swarmInfo().activeNodes, 1);
-    }
-
-    function test_GivenInvitationOfAWallet_Registers() public {
-        (Wallet wallet, ISwarmCoordinator.Invitation memory invitation) = _walletInvitation();
-        wallet.approve(_invitationDigest(invitation, address(swarm), block.chainid), "approved");
-
-        _join(invitation, "approved", "");
-
-        vm.assertTrue(swarm.isActive(guest));
-    }
-
-    function test_GivenLastSecondBeforeExpiry_Registers() public {
-        ISwarmCoordinator.Invitation memory invitation = _invitation();
-        vm.warp(EXPIRY - 1);
-
-        _join(invitation, _signature(invitation, address(swarm), block.chainid), "");
-
-        vm.assertTrue(swarm.isActive(guest));
-    }
-
-    function test_GivenOpenRegistration_AnInvitationWorksToo() public {
-        ISwarmCoordinator.Config memory config = _sealedConfig();
-        config.openRegistration = true;
-        swarm = new SwarmCoordinator(config);
-        ISwarmCoordinator.Invitation memory invitation = _invitation();
-
-        _join(invitation, _signature(invitation, address(swarm), block.chainid), "");
-
-        vm.assertTrue(swarm.isActive(guest));
-    }
-
-    function test_GivenTypehash_IsThatOfTheDocumentedType() public view {
-        vm.assertEq(
-            swarm.INVITATION_TYPEHASH(), keccak256("Invitation(address account,address registrar,uint64 expiry)")
-        );
-    }
-
-    // -------------------------------------------------------------------------------------------------- refusing
-
-    function test_RevertWhen_InvitationIsForSomeoneElse() public {
+    function test_RevertWhen_TheInvitationIsForSomeoneElse() public {
         ISwarmCoordinator.Invitation memory invitation = _invitation();
         bytes memory signature = _signature(invitation, address(swarm), block.chainid);
 
@@ -82,7 +32,40 @@ contract InvitationsTest is SwarmTest {
         swarm.registerWithInvitation(invitation, signature, "");
     }
 
-    function test_RevertWhen_InvitationExpired() public {
+    function test_RevertWhen_ItUsesItsInvitationAgain() public {
+        ISwarmCoordinator.Invitation memory invitation = _invitation();
+        bytes memory signature = _signature(invitation, address(swarm), block.chainid);
+        _join(invitation, signature, "");
+
+        _expectRefusal(
+            invitation, signature, abi.encodeWithSelector(ISwarmCoordinator.AlreadyRegistered.selector, guest)
+        );
+    }
+
+    function test_RevertWhen_ItUsesAnotherInvitation() public {
+        ISwarmCoordinator.Invitation memory invitation = _invitation();
+        _add(guest);
+        _suspend(registrar, guest);
+
+        _expectRefusal(
+            invitation,
+            _signature(invitation, address(swarm), block.chainid),
+            abi.encodeWithSelector(ISwarmCoordinator.AlreadyRegistered.selector, guest)
+        );
+    }
+
+    function test_RevertWhen_ItUsesItsInvitationAfterTheRemoval() public {
+        ISwarmCoordinator.Invitation memory invitation = _invitation();
+        bytes memory signature = _signature(invitation, address(swarm), block.chainid);
+        _join(invitation, signature, "");
+        _remove(guest);
+
+        _expectRefusal(
+            invitation, signature, abi.encodeWithSelector(ISwarmCoordinator.RemovedByRegistrar.selector, guest)
+        );
+    }
+
+    function test_RevertWhen_TheClockShowsTheExpiry() public {
         ISwarmCoordinator.Invitation memory invitation = _invitation();
         vm.warp(EXPIRY);
 
@@ -93,7 +76,16 @@ contract InvitationsTest is SwarmTest {
         );
     }
 
-    function test_RevertWhen_SignerIsNoRegistrar() public {
+    function test_WhenTheClockShowsTheSecondBeforeTheExpiry() public {
+        ISwarmCoordinator.Invitation memory invitation = _invitation();
+        vm.warp(EXPIRY - 1);
+
+        _join(invitation, _signature(invitation, address(swarm), block.chainid), "");
+
+        vm.assertTrue(swarm.isActive(guest));
+    }
+
+    function test_RevertWhen_TheSignerIsNoRegistrar() public {
         ISwarmCoordinator.Invitation memory invitation = _invitation();
         invitation.registrar = vm.addr(0xBEEF);
         (uint8 v, bytes32 r, bytes32 s) = vm.sign(0xBEEF, _invitationDigest(invitation, address(swarm), block.chainid));
@@ -105,7 +97,7 @@ contract InvitationsTest is SwarmTest {
         );
     }
 
-    function test_RevertWhen_SignerIsNoLongerRegistrar() public {
+    function test_RevertWhen_TheSignerIsNoLongerARegistrar() public {
         ISwarmCoordinator.Invitation memory invitation = _invitation();
         bytes memory signature = _signature(invitation, address(swarm), block.chainid);
         bytes32 role = swarm.REGISTRAR_ROLE();
@@ -119,26 +111,26 @@ contract InvitationsTest is SwarmTest {
         );
     }
 
-    function test_RevertWhen_SignatureIsSomeoneElses() public {
+    function test_RevertWhen_TheSignatureIsSomeoneElses() public {
         ISwarmCoordinator.Invitation memory invitation = _invitation();
         (uint8 v, bytes32 r, bytes32 s) = vm.sign(0xBEEF, _invitationDigest(invitation, address(swarm), block.chainid));
         _expectInvalid(invitation, abi.encodePacked(r, s, v));
     }
 
-    function test_RevertWhen_SignatureIsNoSignature() public {
+    function test_RevertWhen_TheSignatureIsNoSignature() public {
         _expectInvalid(_invitation(), "");
         _expectInvalid(_invitation(), new bytes(65));
         _expectInvalid(_invitation(), new bytes(64));
     }
 
-    function test_RevertWhen_SignatureIsForAnotherExpiry() public {
+    function test_RevertWhen_TheSignatureIsForAnotherExpiry() public {
         ISwarmCoordinator.Invitation memory invitation = _invitation();
         bytes memory signature = _signature(invitation, address(swarm), block.chainid);
         invitation.expiry = EXPIRY + 1;
         _expectInvalid(invitation, signature);
     }
 
-    function test_RevertWhen_SignatureIsForAnotherAccount() public {
+    function test_RevertWhen_TheSignatureIsForAnotherAccount() public {
         ISwarmCoordinator.Invitation memory invitation = _invitation();
         invitation.account = _node(1);
         bytes memory signature = _signature(invitation, address(swarm), block.chainid);
@@ -146,30 +138,30 @@ contract InvitationsTest is SwarmTest {
         _expectInvalid(invitation, signature);
     }
 
-    function test_RevertWhen_SignatureIsForAnotherContract() public {
+    function test_RevertWhen_TheSignatureIsForAnotherContract() public {
         ISwarmCoordinator.Invitation memory invitation = _invitation();
         _expectInvalid(invitation, _signature(invitation, address(0xC0), block.chainid));
     }
 
-    function test_RevertWhen_SignatureIsForAnotherChain() public {
+    function test_RevertWhen_TheSignatureIsForAnotherChain() public {
         ISwarmCoordinator.Invitation memory invitation = _invitation();
         _expectInvalid(invitation, _signature(invitation, address(swarm), block.chainid + 1));
     }
 
-    function test_RevertWhen_ChainForkedSinceTheInvitation() public {
+    function test_RevertWhen_TheChainForkedSinceTheInvitation() public {
         ISwarmCoordinator.Invitation memory invitation = _invitation();
         bytes memory signature = _signature(invitation, address(swarm), block.chainid);
         vm.chainId(block.chainid + 1);
         _expectInvalid(invitation, signature);
     }
 
-    function test_RevertWhen_WalletDoesNotApprove() public {
+    function test_RevertWhen_TheRegistrarsWalletDoesNotApprove() public {
         (Wallet wallet, ISwarmCoordinator.Invitation memory invitation) = _walletInvitation();
         wallet.approve(_invitationDigest(invitation, address(swarm), block.chainid), "approved");
         _expectInvalid(invitation, "not approved");
     }
 
-    function test_RevertWhen_RegistrarIsAContractThatSignsNothing() public {
+    function test_RevertWhen_TheRegistrarIsAContractThatSignsNothing() public {
         ISwarmCoordinator.Invitation memory invitation = _invitation();
         invitation.registrar = address(this);
         bytes32 role = swarm.REGISTRAR_ROLE();
@@ -178,33 +170,61 @@ contract InvitationsTest is SwarmTest {
         _expectInvalid(invitation, "anything");
     }
 
-    function test_RevertWhen_InvitationIsUsedAgain() public {
-        ISwarmCoordinator.Invitation memory invitation = _invitation();
-        bytes memory signature = _signature(invitation, address(swarm), block.chainid);
-        _join(invitation, signature, "");
-
-        _expectRefusal(
-            invitation, signature, abi.encodeWithSelector(ISwarmCoordinator.AlreadyRegistered.selector, guest)
-        );
-    }
-
-    function test_RevertWhen_InvitedNodeWasRemoved() public {
-        ISwarmCoordinator.Invitation memory invitation = _invitation();
-        bytes memory signature = _signature(invitation, address(swarm), block.chainid);
-        _join(invitation, signature, "");
-        _remove(guest);
-
-        _expectRefusal(
-            invitation, signature, abi.encodeWithSelector(ISwarmCoordinator.RemovedByRegistrar.selector, guest)
-        );
-    }
-
-    function test_RevertWhen_LabelIsTooLong() public {
+    function test_RevertWhen_TheLabelIsTooLong() public {
         ISwarmCoordinator.Invitation memory invitation = _invitation();
         bytes memory signature = _signature(invitation, address(swarm), block.chainid);
 
         _expectRevert(abi.encodeWithSelector(ISwarmCoordinator.LabelTooLong.selector, 65, 64));
         _join(invitation, signature, string(new bytes(65)));
+    }
+
+    function test_RevertWhen_AsManyNodesAsCanBeAreActive() public {
+        ISwarmCoordinator.Invitation memory invitation = _invitation();
+        bytes memory signature = _signature(invitation, address(swarm), block.chainid);
+        _fillSwarm();
+
+        _expectNodeLimit();
+        _join(invitation, signature, "");
+    }
+
+    function test_WhenAnEOASigned() public {
+        ISwarmCoordinator.Invitation memory invitation = _invitation();
+
+        vm.expectEmit(address(swarm));
+        emit ISwarmCoordinator.NodeRegistered(guest, 1, "clinic");
+        _join(invitation, _signature(invitation, address(swarm), block.chainid), "clinic");
+
+        vm.assertTrue(swarm.isActive(guest));
+        vm.assertEq(swarm.swarmInfo().activeNodes, 1);
+    }
+
+    function test_WhenAWalletApproves() public {
+        (Wallet wallet, ISwarmCoordinator.Invitation memory invitation) = _walletInvitation();
+        wallet.approve(_invitationDigest(invitation, address(swarm), block.chainid), "approved");
+
+        _join(invitation, "approved", "");
+
+        vm.assertTrue(swarm.isActive(guest));
+    }
+
+    function test_WhenRegistrationIsOpen() public {
+        ISwarmCoordinator.Config memory config = _sealedConfig();
+        config.openRegistration = true;
+        swarm = new SwarmCoordinator(config);
+        ISwarmCoordinator.Invitation memory invitation = _invitation();
+
+        _join(invitation, _signature(invitation, address(swarm), block.chainid), "");
+
+        vm.assertTrue(swarm.isActive(guest));
+    }
+
+    function test_WhenTheLabelIsAsLongAsCanBeAndTheExpiryAsLate() public {
+        ISwarmCoordinator.Invitation memory invitation = _invitation();
+        invitation.expiry = type(uint64).max;
+
+        _join(invitation, _signature(invitation, address(swarm), block.chainid), string(new bytes(64)));
+
+        vm.assertTrue(swarm.isActive(guest));
     }
 
     /// @dev Whatever bit of a signature is flipped, it is nobody's.

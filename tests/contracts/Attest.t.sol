@@ -1,18 +1,83 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.30;
 
-import {SwarmCoordinator} from "../../contracts/SwarmCoordinator.sol";
 import {ISwarmCoordinator} from "../../contracts/interfaces/ISwarmCoordinator.sol";
 import {SwarmTest} from "./SwarmTest.sol";
 
-contract AttestingTest is SwarmTest {
+contract AttestTest is SwarmTest {
     function setUp() public override {
         super.setUp();
         _addNodes(5);
         _openAndReveal(5);
     }
 
-    function test_GivenMerging_RevealerAttests() public {
+    function test_RevertWhen_NamingAnotherRound() public {
+        for (uint32 round = 0; round <= 2; round += 2) {
+            _expectRevert(abi.encodeWithSelector(ISwarmCoordinator.NotCurrentRound.selector, round, 1));
+            _as(_node(0));
+            swarm.attest(round, RESULT);
+        }
+    }
+
+    function test_RevertGiven_TheRoundIsOver() public {
+        _attestFirst(3, RESULT);
+        _expectWrongPhase(1, ISwarmCoordinator.Phase.Idle, ISwarmCoordinator.Phase.Merging);
+        _attest(_node(3), RESULT);
+    }
+
+    function test_RevertGiven_TheRoundIsTrainingOrRevealing() public {
+        _attestFirst(3, RESULT);
+        _open();
+        _expectWrongPhase(2, ISwarmCoordinator.Phase.Training, ISwarmCoordinator.Phase.Merging);
+        _attest(_node(0), RESULT);
+        _commitFirst(5);
+        _expectWrongPhase(2, ISwarmCoordinator.Phase.Revealing, ISwarmCoordinator.Phase.Merging);
+        _attest(_node(0), RESULT);
+    }
+
+    function test_RevertWhen_TheClockShowsTheDeadline() public {
+        vm.warp(START + 400);
+        _expectRevert(abi.encodeWithSelector(ISwarmCoordinator.DeadlinePassed.selector, 1, START + 400));
+        _attest(_node(0), RESULT);
+    }
+
+    function test_WhenTheClockShowsTheSecondBeforeTheDeadline() public {
+        vm.warp(START + 399);
+        _attest(_node(0), RESULT);
+        vm.assertEq(swarm.attestationsFor(RESULT), 1);
+    }
+
+    function test_RevertWhen_AStrangerAttests() public {
+        _expectRevert(abi.encodeWithSelector(ISwarmCoordinator.NotRevealed.selector, 1, STRANGER));
+        _attest(STRANGER, RESULT);
+    }
+
+    function test_RevertWhen_ANodeThatOnlyCommittedAttests() public {
+        _attestFirst(3, RESULT);
+        _open();
+        _commitFirst(5);
+        _revealFirst(4);
+        _warpAndClose();
+        _expectRevert(abi.encodeWithSelector(ISwarmCoordinator.NotRevealed.selector, 2, _node(4)));
+        _attest(_node(4), RESULT);
+    }
+
+    function test_RevertWhen_TheDigestIsZero() public {
+        _expectRevert(abi.encodeWithSelector(ISwarmCoordinator.ZeroDigest.selector));
+        _attest(_node(0), 0);
+    }
+
+    function test_RevertWhen_AttestingTheSameTwice() public {
+        _attest(_node(0), RESULT);
+        _expectRevert(abi.encodeWithSelector(ISwarmCoordinator.AlreadyAttested.selector, 1, _node(0), RESULT));
+        _attest(_node(0), RESULT);
+
+        _attest(_node(1), OTHER);
+        _expectRevert(abi.encodeWithSelector(ISwarmCoordinator.AlreadyAttested.selector, 1, _node(1), OTHER));
+        _attest(_node(1), OTHER);
+    }
+
+    function test_WhenTheFirstRevealerAttests() public {
         vm.expectEmit(address(swarm));
         emit ISwarmCoordinator.ResultAttested(1, _node(1), RESULT);
         _attest(_node(1), RESULT);
@@ -26,7 +91,7 @@ contract AttestingTest is SwarmTest {
         _assertPhase(ISwarmCoordinator.Phase.Merging);
     }
 
-    function test_GivenQuorum_HeadMoves() public {
+    function test_WhenAQuorumAttestsToTheLeadingResult() public {
         _attestFirst(2, RESULT);
 
         vm.expectEmit(address(swarm));
@@ -47,7 +112,7 @@ contract AttestingTest is SwarmTest {
         vm.assertEq(swarm.attestationsFor(RESULT), 3);
     }
 
-    function test_GivenDissentReachesQuorum_HeadMovesThere() public {
+    function test_WhenAQuorumAttestsToAnotherResult() public {
         _attest(_node(0), RESULT);
         _attest(_node(1), OTHER);
         _attest(_node(2), OTHER);
@@ -62,7 +127,7 @@ contract AttestingTest is SwarmTest {
         vm.assertEq(swarm.attestationsFor(OTHER), 3);
     }
 
-    function test_GivenSplit_NobodyWins() public {
+    function test_WhenAttestationsAreSplit() public {
         _attest(_node(0), RESULT);
         _attest(_node(1), RESULT);
         _attest(_node(2), OTHER);
@@ -75,7 +140,7 @@ contract AttestingTest is SwarmTest {
         _assertPhase(ISwarmCoordinator.Phase.Merging);
     }
 
-    function test_GivenChangeFromLeadingToDissent_BothAreCounted() public {
+    function test_WhenANodeChangesFromTheLeadingResultToAnother() public {
         _attest(_node(0), RESULT);
         _attest(_node(1), RESULT);
 
@@ -89,7 +154,7 @@ contract AttestingTest is SwarmTest {
         vm.assertEq(swarm.nodeInfo(_node(1)).attested, OTHER);
     }
 
-    function test_GivenChangeFromDissentToLeading_BothAreCounted() public {
+    function test_WhenANodeChangesFromAnotherResultToTheLeadingOne() public {
         _attest(_node(0), RESULT);
         _attest(_node(1), OTHER);
         _attest(_node(1), RESULT);
@@ -99,7 +164,7 @@ contract AttestingTest is SwarmTest {
         vm.assertEq(swarm.nodeInfo(_node(1)).attested, RESULT);
     }
 
-    function test_GivenChangeBetweenDissents_BothAreCounted() public {
+    function test_WhenANodeChangesBetweenOtherResults() public {
         _attest(_node(0), RESULT);
         _attest(_node(1), OTHER);
         _attest(_node(1), THIRD);
@@ -109,7 +174,7 @@ contract AttestingTest is SwarmTest {
         vm.assertEq(swarm.nodeInfo(_node(1)).attested, THIRD);
     }
 
-    function test_GivenLeadingIsAbandoned_ItLeadsOnAndCanBeTakenUpAgain() public {
+    function test_WhenEveryoneAbandonsTheLeadingResult() public {
         _attest(_node(0), RESULT);
         _attest(_node(0), OTHER);
         vm.assertEq(swarm.roundInfo().leading, RESULT);
@@ -124,7 +189,7 @@ contract AttestingTest is SwarmTest {
         vm.assertEq(swarm.head(), OTHER);
     }
 
-    function test_GivenChangingBackAndForth_CountsOnce() public {
+    function test_WhenANodeChangesBackAndForth() public {
         _attest(_node(0), RESULT);
         for (uint256 i = 0; i < 5; ++i) {
             _attest(_node(1), OTHER);
@@ -134,74 +199,8 @@ contract AttestingTest is SwarmTest {
         _assertPhase(ISwarmCoordinator.Phase.Merging);
     }
 
-    function test_GivenLastSecondOfMerging_Attests() public {
-        vm.warp(START + 399);
-        _attest(_node(0), RESULT);
-        vm.assertEq(swarm.attestationsFor(RESULT), 1);
-    }
-
-    function test_RevertWhen_AttestingAtTheDeadline() public {
-        vm.warp(START + 400);
-        _expectRevert(abi.encodeWithSelector(ISwarmCoordinator.DeadlinePassed.selector, 1, START + 400));
-        _attest(_node(0), RESULT);
-    }
-
-    function test_RevertWhen_AttestingInAnotherRound() public {
-        for (uint32 round = 0; round <= 2; round += 2) {
-            _expectRevert(abi.encodeWithSelector(ISwarmCoordinator.NotCurrentRound.selector, round, 1));
-            _as(_node(0));
-            swarm.attest(round, RESULT);
-        }
-    }
-
-    function test_RevertWhen_AttestingAfterTheRoundEnded() public {
-        _attestFirst(3, RESULT);
-        _expectWrongPhase(1, ISwarmCoordinator.Phase.Idle, ISwarmCoordinator.Phase.Merging);
-        _attest(_node(3), RESULT);
-    }
-
-    function test_RevertWhen_AttestingWhileTrainingOrRevealing() public {
-        _attestFirst(3, RESULT);
-        _open();
-        _expectWrongPhase(2, ISwarmCoordinator.Phase.Training, ISwarmCoordinator.Phase.Merging);
-        _attest(_node(0), RESULT);
-        _commitFirst(5);
-        _expectWrongPhase(2, ISwarmCoordinator.Phase.Revealing, ISwarmCoordinator.Phase.Merging);
-        _attest(_node(0), RESULT);
-    }
-
-    function test_RevertWhen_WhoOnlyCommittedAttests() public {
-        _attestFirst(3, RESULT);
-        _open();
-        _commitFirst(5);
-        _revealFirst(4);
-        _warpAndClose();
-        _expectRevert(abi.encodeWithSelector(ISwarmCoordinator.NotRevealed.selector, 2, _node(4)));
-        _attest(_node(4), RESULT);
-    }
-
-    function test_RevertWhen_StrangerAttests() public {
-        _expectRevert(abi.encodeWithSelector(ISwarmCoordinator.NotRevealed.selector, 1, STRANGER));
-        _attest(STRANGER, RESULT);
-    }
-
-    function test_RevertWhen_AttestedDigestIsZero() public {
-        _expectRevert(abi.encodeWithSelector(ISwarmCoordinator.ZeroDigest.selector));
-        _attest(_node(0), 0);
-    }
-
-    function test_RevertWhen_AttestingTheSameTwice() public {
-        _attest(_node(0), RESULT);
-        _expectRevert(abi.encodeWithSelector(ISwarmCoordinator.AlreadyAttested.selector, 1, _node(0), RESULT));
-        _attest(_node(0), RESULT);
-
-        _attest(_node(1), OTHER);
-        _expectRevert(abi.encodeWithSelector(ISwarmCoordinator.AlreadyAttested.selector, 1, _node(1), OTHER));
-        _attest(_node(1), OTHER);
-    }
-
     /// @dev Nothing of round 1 is read as round 2's: not the leading result, not a dissenter's entry, not a count.
-    function test_GivenNextRound_EarlierAttestationsCountForNothing() public {
+    function test_GivenTheNextRound() public {
         _attest(_node(0), RESULT);
         _attest(_node(1), OTHER);
         _attest(_node(2), OTHER);
@@ -228,6 +227,36 @@ contract AttestingTest is SwarmTest {
         _assertPhase(ISwarmCoordinator.Phase.Merging);
     }
 
+    function test_RevertGiven_TheDirectRoundIsTraining() public {
+        _makeDirect();
+        _open();
+        _submit(_node(0));
+        _expectWrongPhase(1, ISwarmCoordinator.Phase.Training, ISwarmCoordinator.Phase.Merging);
+        _attest(_node(0), RESULT);
+    }
+
+    function test_RevertWhen_ANodeThatDidNotSubmitAttests() public {
+        _makeDirect();
+        _open();
+        _submitFirst(3);
+        _warpAndClose();
+        _expectRevert(abi.encodeWithSelector(ISwarmCoordinator.NotRevealed.selector, 1, _node(3)));
+        _attest(_node(3), RESULT);
+    }
+
+    function test_WhenAQuorumOfSubmittersAgrees() public {
+        _makeDirect();
+        _open();
+        _submitFirst(4);
+        _attestFirst(2, RESULT);
+
+        vm.expectEmit(address(swarm));
+        emit ISwarmCoordinator.RoundFinalized(1, RESULT, 3);
+        _attest(_node(2), RESULT);
+
+        vm.assertEq(swarm.head(), RESULT);
+    }
+
     /// @dev Whatever five nodes attest to, in whatever order, the counts are those of their last words.
     function testFuzz_CountsAreThoseOfTheLastWords(uint8[20] memory words) public {
         bytes32[3] memory results = [RESULT, OTHER, THIRD];
@@ -244,6 +273,8 @@ contract AttestingTest is SwarmTest {
             if (isOver) break;
         }
     }
+
+    // ---------------------------------------------------------------------------------------------------- helpers
 
     function _assertCounts(bytes32[3] memory results, bytes32[5] memory last) private view returns (uint256 most) {
         for (uint256 i = 0; i < 3; ++i) {
