@@ -11,7 +11,6 @@ from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, cast
 
-from swarm_chain import __version__
 from swarm_chain.adapters.addresses import dial, resolve
 from swarm_chain.adapters.gateways.failures import Failure, Kind
 from swarm_chain.adapters.gateways.limits import Limits
@@ -86,7 +85,7 @@ class Line:
     def _request(self, method: str, path: str, accept: str) -> bytes:
         return (
             f"{method} {self.url.prefix}{path} HTTP/1.1\r\nHost: {self.url.authority}\r\nAccept: {accept}\r\n"
-            f"Accept-Encoding: identity\r\nUser-Agent: swarm-chain/{__version__}\r\n\r\n"
+            f"Accept-Encoding: identity\r\nUser-Agent: swarm-chain\r\n\r\n"
         ).encode("ascii")
 
     def _connect(self, until: float) -> Wire:

@@ -1,0 +1,146 @@
+"""Answers: blocks, CAR files, and why not."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import BinaryIO, Final, cast
+
+from swarm_chain.core.cars import car
+from swarm_chain.core.cids import CID_BYTES, Cid
+from swarm_chain.core.varints import varint
+from swarm_chain.errors import BlockNotFound, SwarmChainError
+from swarm_chain.serving.asked import RAW, Asked, Car, Refused, matches, read_request
+from swarm_chain.serving.talk import Talk
+from swarm_chain.serving.trees import follow, walk
+
+log = logging.getLogger(__name__)
+
+_FOR_EVER: Final = "public, max-age=29030400, immutable"
+_PROBE_CAR: Final = bytes.fromhex("19a265726f6f747381d82a4500015500006776657273696f6e01")
+"""A CAR file whose root is the probe; it has no blocks."""
+
+
+class Handler(Talk):
+    """Answers GET and HEAD from the blocks that are on the server's shelf; nothing is fetched for anybody."""
+
+    def do_GET(self) -> None:  # noqa: N802
+        """Answers with a block, a CAR file, or why not."""
+        try:
+            if self.headers.get("Service-Worker"):
+                raise Refused(HTTPStatus.BAD_REQUEST, "no service worker is served here")
+            self._answer(read_request(self.path, cast("dict[str, str]", self.headers)))
+        except Refused as refusal:
+            self.refuse(refusal.status, str(refusal))
+        except SwarmChainError as error:
+            if self.has_begun:
+                raise
+            self._refuse_for(error)
+        else:
+            self.has_ended = True
+
+    do_HEAD = do_GET  # noqa: N815
+
+    def _answer(self, asked: Asked) -> None:
+        if asked.cid is None:
+            self._probe(asked)
+        elif asked.car is None:
+            self._block(asked, asked.cid)
+        else:
+            self._car(asked, asked.cid, asked.car)
+
+    def _block(self, asked: Asked, cid: Cid) -> None:
+        with self.server.shelf.open(cid) as file:
+            size = _size(file)
+            if self._head(asked, size=size):
+                self._pass_on(b"", file, size)
+
+    def _car(self, asked: Asked, cid: Cid, wanted: Car) -> None:
+        shelf = self.server.shelf
+        *above, root = follow(shelf, cid, asked.path)
+        with shelf.open(root):
+            is_wanted = self._head(asked, size=None)
+        if not is_wanted:
+            return
+        self._piece(next(car([root], ())))
+        for one in above:
+            with shelf.open(one) as file:
+                self._section(one, file)
+        self._sections(walk(shelf, root, wanted, max_repeats=self.limits.repeats))
+        if self._is_chunked:
+            self.wfile.write(b"0\r\n\r\n")
+
+    def _probe(self, asked: Asked) -> None:
+        data = b"" if asked.car is None else _PROBE_CAR
+        if self._head(asked, size=len(data)):
+            self.wfile.write(data)
+
+    # ---------------------------------------------------------------------------------------------------------- heads
+
+    def _head(self, asked: Asked, *, size: int | None) -> bool:
+        """Sends the head of a 200, or of a 304 where the reader has this; whether a body must follow."""
+        headers = {"Etag": asked.etag, "Cache-Control": _FOR_EVER}
+        if matches(self.headers.get("If-None-Match"), asked.etag):
+            self.begin(HTTPStatus.NOT_MODIFIED, headers, size=None)
+            return False
+        suffix = "bin" if asked.car is None else "car"
+        headers |= {
+            "Content-Type": RAW if asked.car is None else asked.car.content_type,
+            "Content-Disposition": f'attachment; filename="{asked.name}.{suffix}"',
+            "X-Content-Type-Options": "nosniff",
+            "X-Ipfs-Path": "/ipfs/" + "/".join((asked.name, *asked.path)),
+            "Accept-Ranges": "none",
+            "Vary": "Accept",
+        }
+        if asked.location is not None:
+            headers["Content-Location"] = asked.location
+        if size is None and self._is_chunked:
+            headers["Transfer-Encoding"] = "chunked"
+        elif size is None:
+            self.close_connection = True
+        self.begin(HTTPStatus.OK, headers, size=size)
+        return self.command == "GET"
+
+    def _refuse_for(self, error: SwarmChainError) -> None:
+        if not isinstance(error, BlockNotFound):
+            log.error("%s", error)
+            self.refuse(HTTPStatus.INTERNAL_SERVER_ERROR, "the store here fails; ask somewhere else")
+        elif "only-if-cached" in self.headers.get("Cache-Control", ""):
+            self.refuse(HTTPStatus.PRECONDITION_FAILED, "it is not here")
+        else:
+            self.refuse(HTTPStatus.NOT_FOUND, "it is not here, and nothing is fetched for anybody")
+
+    # --------------------------------------------------------------------------------------------------------- bodies
+
+    @property
+    def _is_chunked(self) -> bool:
+        return self.request_version != "HTTP/1.0"
+
+    def _sections(self, blocks: Iterable[tuple[Cid, BinaryIO]]) -> None:
+        for cid, file in blocks:
+            self._section(cid, file)
+
+    def _section(self, cid: Cid, file: BinaryIO) -> None:
+        """A block as it stands in a CAR file."""
+        size = _size(file)
+        head = varint(CID_BYTES + size) + bytes(cid)
+        if self._is_chunked:
+            head = f"{len(head) + size:x}\r\n".encode() + head
+        self._pass_on(head, file, size)
+        if self._is_chunked:
+            self.wfile.write(b"\r\n")
+
+    def _piece(self, data: bytes) -> None:
+        self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n" if self._is_chunked else data)
+
+    def _pass_on(self, head: bytes, file: BinaryIO, size: int) -> None:
+        self.wire.allow(seconds=self.limits.grace + size / self.limits.slowest)
+        if head:
+            self.wire.sendall(head)
+        self.wire.send_file(file, size)
+
+
+def _size(file: BinaryIO) -> int:
+    return os.fstat(file.fileno()).st_size
