@@ -79,6 +79,9 @@ def run(
     what it does and suspends its node, so that no peer waits for it; a second Ctrl-C ends it at once. Killed at any
     moment, it goes on where it was when it is started again.
     """
+    from swarm_chain.config.threads import ask_for_one_thread
+
+    ask_for_one_thread()
     from swarm_chain.adapters.meter import Meter
     from swarm_chain.agent.disk import translated
     from swarm_chain.bootstrap import build_agent

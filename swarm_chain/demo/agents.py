@@ -13,12 +13,11 @@ from types import TracebackType
 from typing import Final, Self
 
 from swarm_chain import children
+from swarm_chain.config.threads import ONE_THREAD
 from swarm_chain.demo.places import Places
 from swarm_chain.demo.swarm import Member
 from swarm_chain.status.node import read_node_status
 
-ONE_THREAD: Final = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-"""Nodes that share a machine do not fight for its cores."""
 _PATIENCE: Final = 20.0
 """Seconds that agents get to end in order, once the swarm is done."""
 

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from swarm_chain import children
-from swarm_chain.demo.agents import ONE_THREAD
+from swarm_chain.config.threads import ONE_THREAD
 from swarm_chain.demo.places import Places
 from swarm_chain.demo.settings import DemoSettings
 from swarm_chain.demo.swarm import Member

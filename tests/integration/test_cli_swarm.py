@@ -290,16 +290,17 @@ def test_status__contract_left_out__is_the_only_deployment(empty: CommandLine, a
 
 @pytest.fixture(scope="module")
 def trained(line: CommandLine, anvil: Devnet) -> tuple[Swarm, list[str]]:
-    """A swarm whose two agents ended: one after a round, the other when it was told to."""
+    """A swarm whose two agents ended: one after a round, the other when it was told to. And the other's threads."""
     swarm = Swarm(line, anvil.rpc_url, "trained")
     swarm.join("carol", 0)
     swarm.join("dan", 1)
     dan = line.spawn("agent", "run", "--config", str(line.home / "nodes" / "dan" / "node.toml"))
     carol = line.must("agent", "run", "carol", "--rounds", "1", "--tensorboard", "curves")
+    threads = [entry.name for entry in Path("/proc", str(dan.pid), "task").glob("*")]
     dan.send_signal(signal.SIGTERM)
     log = dan.communicate(timeout=60)[1]
     assert dan.returncode == 0, log
-    return swarm, [carol.err, log]
+    return swarm, [carol.err, log, " ".join(threads)]
 
 
 def test_agent_run__logs_a_line_for_each_thing_it_does(trained: tuple[Swarm, list[str]]) -> None:
@@ -307,6 +308,11 @@ def test_agent_run__logs_a_line_for_each_thing_it_does(trained: tuple[Swarm, lis
     for does in ("training", "committing", "publishing", "revealing", "merging", "attesting", "suspending", "stopped"):
         assert f"round 1: {does}" in logs[0]
     assert "samples: accuracy" in logs[0]
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="this system does not list a process's threads")
+def test_agent_run__trained__has_started_no_thread_for_it(trained: tuple[Swarm, list[str]]) -> None:
+    assert len(trained[1][2].split()) == 1
 
 
 def test_agent_run__ends__has_scored_the_head_that_it_ends_with(trained: tuple[Swarm, list[str]]) -> None:
