@@ -21,7 +21,7 @@ from swarm_chain.core.documents import (
     genesis,
 )
 from swarm_chain.core.fields import Scalar
-from swarm_chain.core.merge import Rule, rule_source
+from swarm_chain.core.merge import Recipe, rule_source
 from swarm_chain.core.publication import Publication
 from swarm_chain.core.unixfs import import_bytes
 from swarm_chain.core.weights import Specs, WeightsFile, check_finite, check_shapes, model_digest, specs_of, total_size
@@ -70,12 +70,12 @@ class Start:
     state: Cid | None = None
 
 
-def merge_settings(rule: Rule, *, max_samples: int = NO_CAP, max_share_bps: int = 10_000) -> MergeSettings:
+def merge_settings(rule: Recipe, *, max_samples: int = NO_CAP, max_share_bps: int = 10_000) -> MergeSettings:
     """How a task merges, as its document says it."""
     return MergeSettings(
         rule=rule.name,
         parameters=rule.parameters,
-        source=rule_source(type(rule)),
+        source=rule_source(type(rule.rule)),
         max_samples=max_samples,
         max_share_bps=max_share_bps,
     )

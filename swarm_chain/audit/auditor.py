@@ -20,7 +20,7 @@ from swarm_chain.audit.history import History, RoundRecord
 from swarm_chain.audit.reader import Block, HistoryReader
 from swarm_chain.audit.report import AuditReport, Fault, Finding, Outcome, RoundReport, Scope
 from swarm_chain.audit.state import check_configuration, check_state
-from swarm_chain.core.merge.engine import check_arithmetic
+from swarm_chain.core.merge.arithmetic import check_arithmetic
 from swarm_chain.errors import ConfigurationError, InvalidAnswer, NotACoordinator, StoreUnavailable
 from swarm_chain.ports import UpdateStore
 from swarm_chain.types import ZERO_DIGEST, BlockNumber, Gas, RoundAborted, RoundNumber, SwarmInfo

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from swarm_chain.errors import MalformedWeights
 
 Float64 = NDArray[np.float64]
+Floats = NDArray[np.float32] | NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +38,11 @@ class Dtype:
     @property
     def is_float(self) -> bool:
         return self.float_format is not None
+
+    @property
+    def working(self) -> np.dtype[Any]:
+        """The native format that holds all of its numbers: float32, or float64 for itself."""
+        return np.dtype(np.float64 if self.size == 8 else np.float32)
 
     @property
     def bits(self) -> np.dtype[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from hashlib import sha256
 
-from swarm_chain.core.merge import Rule
+from swarm_chain.core.merge import Recipe
 from swarm_chain.deployment import swarm_config
 from swarm_chain.devnet import Client
 from swarm_chain.errors import ConfigurationError
@@ -24,7 +24,7 @@ class DemoSettings:
     rounds: int
     task: Task
     task_name: str
-    rule: Rule
+    rule: Recipe
     seed: int = 0
     data: tuple[str, ...] = ()
     is_sealed: bool = True

@@ -21,7 +21,7 @@ from hypothesis.extra import numpy as hnp
 from swarm_chain.core import weights
 from swarm_chain.core.dtypes import DTYPES
 from swarm_chain.core.merge import Contribution, Merged, Rule, merge, parse_rule
-from swarm_chain.core.merge.engine import check_arithmetic
+from swarm_chain.core.merge.arithmetic import check_arithmetic
 from swarm_chain.core.unixfs import import_file
 from swarm_chain.errors import MalformedWeights, MergeError, ShapeMismatch
 from swarm_chain.types import Address

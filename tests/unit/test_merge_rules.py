@@ -15,6 +15,7 @@ from swarm_chain.core.documents import MergeSettings
 from swarm_chain.core.merge import (
     SHIPPED,
     find_rule,
+    make_recipe,
     make_rule,
     node_weights,
     parse_rule,
@@ -91,7 +92,7 @@ def test_shares_of__weights_of_any_size__are_rounded_once() -> None:
 def test_parse_rule__what_a_rule_shows__is_read_again(text: str) -> None:
     rule = parse_rule(text)
     assert str(rule) == text
-    assert make_rule(type(rule), rule.parameters) == rule
+    assert make_recipe(type(rule.rule), rule.parameters) == rule
 
 
 @pytest.mark.parametrize(

@@ -10,23 +10,52 @@ from collections.abc import Mapping
 from swarm_chain.core.cids import Cid
 from swarm_chain.core.documents import MergeSettings, RuleChoice
 from swarm_chain.core.fields import Scalar
+from swarm_chain.core.merge.centered_clipping import CenteredClipping
 from swarm_chain.core.merge.coordinate_median import CoordinateMedian
 from swarm_chain.core.merge.engine import Contribution, Merged, merge
+from swarm_chain.core.merge.geometric_median import GeometricMedian
+from swarm_chain.core.merge.in_memory import MergedParameters, merge_parameters
+from swarm_chain.core.merge.krum import Krum
 from swarm_chain.core.merge.mean import Mean
-from swarm_chain.core.merge.rule import Rule, load_plugin, make_rule, plugin_names, source_link
+from swarm_chain.core.merge.multi_krum import MultiKrum
+from swarm_chain.core.merge.recipe import PRESETS, Recipe, make_recipe
+from swarm_chain.core.merge.rule import (
+    Distances,
+    MergeRule,
+    Rule,
+    Weighing,
+    WeighingRule,
+    load_plugin,
+    make_rule,
+    plugin_names,
+    source_link,
+)
 from swarm_chain.core.merge.trimmed_mean import TrimmedMean
 from swarm_chain.core.merge.weighted_mean import WeightedMean
 from swarm_chain.core.merge.weighting import node_weights, shares_of
 from swarm_chain.errors import MergeError
 
-SHIPPED: Mapping[str, type[Rule]] = {rule.name: rule for rule in (WeightedMean, Mean, CoordinateMedian, TrimmedMean)}
+SHIPPED: Mapping[str, type[MergeRule]] = {
+    rule.name: rule
+    for rule in (
+        WeightedMean,
+        Mean,
+        CoordinateMedian,
+        TrimmedMean,
+        GeometricMedian,
+        Krum,
+        MultiKrum,
+        CenteredClipping,
+    )
+}
 
 
-def find_rule(name: str) -> type[Rule]:
+def find_rule(name: str) -> type[MergeRule]:
     """The rule of that name, shipped or offered by an installed package. Raises `MergeError` if there is none."""
     rule = SHIPPED.get(name) or load_plugin(name)
     if rule is None:
-        raise MergeError(f"there is no merge rule {name!r}; use one of {', '.join(rule_names())}")
+        names = ", ".join((*rule_names(), *PRESETS))
+        raise MergeError(f"there is no merge rule {name!r}; use one of {names}, or a file: my_rule.py:MyRule")
     return rule
 
 
@@ -35,11 +64,13 @@ def rule_names() -> tuple[str, ...]:
     return (*SHIPPED, *sorted(set(plugin_names()) - SHIPPED.keys()))
 
 
-def parse_rule(text: str) -> Rule:
-    """The rule that a text like `trimmed_mean:f=1` names. Raises `MergeError`.
+def parse_rule(text: str) -> Recipe:
+    """What a text like `trimmed_mean:f=1` says; a preset becomes what it stands for. Raises `MergeError`.
 
     >>> parse_rule("trimmed_mean:f=1").parameters
     {'f': 1}
+    >>> str(parse_rule("krum:f=1,before=norm_clipping,step=momentum"))
+    'krum:before=norm_clipping,f=1,step=momentum,step_beta=0.9,step_rate=1.0'
     """
     name, _, rest = text.partition(":")
     parameters: dict[str, Scalar] = {}
@@ -48,21 +79,24 @@ def parse_rule(text: str) -> Rule:
         if not equals or key in parameters:
             raise MergeError(f"{part!r} in the merge rule {text!r} is no new name=value; write e.g. trimmed_mean:f=1")
         parameters[key] = _scalar(value)
-    return make_rule(find_rule(name), parameters)
+    if name in PRESETS:
+        name, preset = PRESETS[name]
+        parameters = preset(parameters)
+    return make_recipe(find_rule(name), parameters)
 
 
-def rule_of(settings: MergeSettings) -> Rule:
-    """The rule that a task asks for. Raises `MergeError`, too where the source installed here is another."""
+def rule_of(settings: MergeSettings) -> Recipe:
+    """How a task's updates are merged. Raises `MergeError`, too where the source installed here is another."""
     kind = find_rule(settings.rule)
     if settings.source != rule_source(kind):
         raise MergeError(
             f"the merge rule {settings.rule} installed here has source {rule_source(kind)}, the task's has "
             f"{settings.source}; install the one that the task links to"
         )
-    return make_rule(kind, settings.parameters)
+    return make_recipe(kind, settings.parameters)
 
 
-def rule_source(kind: type[Rule]) -> Cid | None:
+def rule_source(kind: type[MergeRule]) -> Cid | None:
     """The link a task has to a rule's source: None for a rule that ships."""
     return None if SHIPPED.get(kind.name) is kind else source_link(kind)
 
@@ -79,15 +113,24 @@ def _scalar(text: str) -> Scalar:
 
 
 __all__ = [
+    "PRESETS",
     "SHIPPED",
     "Contribution",
+    "Distances",
+    "MergeRule",
     "MergeSettings",
     "Merged",
+    "MergedParameters",
+    "Recipe",
     "Rule",
     "RuleChoice",
+    "Weighing",
+    "WeighingRule",
     "find_rule",
+    "make_recipe",
     "make_rule",
     "merge",
+    "merge_parameters",
     "node_weights",
     "parse_rule",
     "rule_names",

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
 from swarm_chain.core.dtypes import Float64
 from swarm_chain.core.merge.rule import Rule
-from swarm_chain.core.merge.sorting import sort_rows
+from swarm_chain.core.merge.sorting import ranked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,11 +17,12 @@ class CoordinateMedian(Rule):
     """The middle value; of an even number, the mean of the two in the middle. Holds while most nodes are honest."""
 
     name: ClassVar[str] = "coordinate_median"
+    takes_float32: ClassVar[bool] = True
 
     def combine(self, updates: Float64, shares: tuple[float, ...]) -> Float64:
-        sort_rows(updates)
         count = len(updates)
-        low, high = updates[(count - 1) // 2], updates[count // 2]
+        low, high = ranked(updates, ((count - 1) // 2, count // 2))
         # Halved before they are added: the sum of two large numbers may be none.
-        middle: Float64 = 0.5 * low + 0.5 * high
+        middle: Float64 = 0.5 * low.astype(np.float64)
+        middle += 0.5 * high.astype(np.float64)
         return middle

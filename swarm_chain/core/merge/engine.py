@@ -1,12 +1,13 @@
-"""Runs a rule over updates that are mapped from files, block by block, and writes the canonical result.
+"""Runs a recipe over updates that are mapped from files, block by block, and writes the canonical result.
 
-Memory is one block of every update, however large the model and however many the updates. Neither the size of a
-block nor the order in which updates arrive changes a bit: every element is computed by itself, in node order.
+Memory is a few blocks of every update, however large the model and however many the updates. Neither the size of a
+block, nor the number of threads, nor the order in which updates arrive changes a bit: every element is computed by
+itself, in node order; and what is computed of whole updates, in an order and with numbers that cannot vary.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,121 +16,354 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from swarm_chain.core.dtypes import DTYPES, Dtype, Float64, from_float64, to_float64
+from swarm_chain.core.dtypes import DTYPES, Float64, from_float64
 from swarm_chain.core.files import replacing
-from swarm_chain.core.merge.rule import Rule
-from swarm_chain.core.merge.weighting import node_weights, shares_of
-from swarm_chain.core.unixfs import File, FileBuilder
-from swarm_chain.core.weights import WeightsFile, blocks, check_shapes, header, raw
+from swarm_chain.core.merge.adding import weighted_sum
+from swarm_chain.core.merge.arithmetic import check_arithmetic
+from swarm_chain.core.merge.distances import Distances, product
+from swarm_chain.core.merge.gram import products
+from swarm_chain.core.merge.parallel import Workers
+from swarm_chain.core.merge.recipe import Recipe
+from swarm_chain.core.merge.rule import MergeRule, Rule, Weighing, WeighingRule
+from swarm_chain.core.merge.sorting import ranked
+from swarm_chain.core.merge.steps import Step, state_spec
+from swarm_chain.core.merge.weighting import node_weights, shares_of, weights_of_parts
+from swarm_chain.core.unixfs import File, FileBuilder, import_file
+from swarm_chain.core.weights import Specs, TensorSpec, WeightsFile, blocks, check_shapes, header, raw
 from swarm_chain.errors import MergeError
 from swarm_chain.types import Address
 
-_BLOCK_BYTES = 4 * 1024 * 1024
+_BLOCK_BYTES = 1024 * 1024
 _LEAST_BLOCK = 1024
+_MOST_BLOCK = 32 * 1024
+_RELEASED_BYTES = 16 * 1024 * 1024
+
+Source = Path | bytes
+"""Canonical weights: a file, or in memory."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Contribution:
-    """One node's update: a file of canonical weights, and the samples behind it."""
+    """One node's update: canonical weights, and the samples behind them."""
 
     node: Address
-    weights: Path
+    weights: Source
     samples: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Merged:
-    """The merged file, and the integer weight of each node that is in it."""
+    """The merged file, the integer weight of each node that is in it, and what the step carries on, if it does."""
 
     file: File
     weights: Mapping[Address, int]
+    state: File | None = None
 
 
 def merge(
     contributions: Sequence[Contribution],
     *,
-    rule: Rule,
+    rule: Recipe | MergeRule,
     max_samples: int,
     max_share_bps: int,
     out: Path,
+    base: Source | None = None,
+    state: Source | None = None,
+    state_out: Path | None = None,
     block: int | None = None,
+    threads: int | None = None,
 ) -> Merged | None:
-    """The merge of updates by a rule, written to `out`; None where there are fewer than the rule needs.
+    """The merge of updates, written to `out`; None where there are fewer than the rule needs.
 
-    `block` is the number of elements taken at a time. Raises `MalformedWeights`, `ShapeMismatch` where the updates
-    are not weights of one model, and `MergeError` where this machine or the rule cannot give the agreed bits.
+    `base` is what rules measure from, and steps start from; `state` is what the step carried on from the round before,
+    zeros where None, and what it carries on now is written to `state_out`. `block` is the number of elements taken at
+    a time, and `threads` how many work on blocks: neither changes the result.
+    Raises `MalformedWeights`, `ShapeMismatch` where the updates are not weights of one model, and `MergeError` where
+    this machine or the rule cannot give the agreed bits.
     """
+    recipe = rule if isinstance(rule, Recipe) else Recipe(rule=rule)
     ordered = sorted(contributions, key=lambda one: one.node)
     if len({one.node for one in ordered}) != len(ordered):
         raise MergeError("a node contributes twice; pass one update a node")
-    if len(ordered) < max(1, rule.minimum_updates):
+    if len(ordered) < recipe.minimum_updates:
         return None
     check_arithmetic()
-    counts = [one.samples if rule.uses_samples else 1 for one in ordered]
-    weights = _weights(counts, rule, max_samples, max_share_bps)
     with ExitStack() as opened:
-        files = [opened.enter_context(WeightsFile(one.weights)) for one in ordered]
+        inputs = _Inputs.opened(opened, ordered, base, state, recipe)
+        workers = opened.enter_context(Workers(threads))
+        plan = _plan(recipe, inputs, workers, max_samples, max_share_bps)
         stream = opened.enter_context(replacing(out))
-        merged = _Writer(stream, rule, shares_of(weights), block).write(files)
-    return Merged(file=merged, weights=dict(zip((one.node for one in ordered), weights, strict=True)))
+        writer = _Writer(stream, _State.opened(opened, recipe.step, inputs, state_out))
+        merged = writer.write(inputs, plan, workers, block)
+    weights = {one.node: weight for one, weight in zip(ordered, plan.weights, strict=True) if weight}
+    return Merged(file=merged, weights=weights, state=import_file(state_out) if recipe.step and state_out else None)
 
 
-def check_arithmetic() -> None:
-    """Returns if this thread computes as IEEE 754 says; raises `MergeError` where it rounds small numbers to zero."""
-    tiny = np.array([1e-45], np.float32).astype(np.float64)
-    smallest = np.array([5e-324])
-    if tiny[0] == 0 or (smallest * 1.0)[0] == 0 or (np.array([1e-308]) * 0.25)[0] == 0:
-        raise MergeError("this thread flushes denormal numbers to zero, so its merge would differ; switch that off")
+# ------------------------------------------------------------------------------------------------------------- planning
 
 
-def _weights(counts: list[int], rule: Rule, max_samples: int, max_share_bps: int) -> tuple[int, ...]:
-    if not rule.uses_samples:
-        return tuple(counts)
-    return node_weights(counts, max_samples=max_samples, max_share_bps=max_share_bps)
+@dataclass(frozen=True, kw_only=True)
+class _Inputs:
+    """The files of a merge, open, and of one model."""
+
+    updates: tuple[WeightsFile, ...]
+    samples: tuple[int, ...]
+    base: WeightsFile | None
+    state: WeightsFile | None
+
+    @classmethod
+    def opened(
+        cls,
+        stack: ExitStack,
+        ordered: Sequence[Contribution],
+        base: Source | None,
+        state: Source | None,
+        recipe: Recipe,
+    ) -> _Inputs:
+        updates = tuple(stack.enter_context(WeightsFile(one.weights)) for one in ordered)
+        start = None if base is None else stack.enter_context(WeightsFile(base))
+        for other in (*updates[1:], *([start] if start else [])):
+            check_shapes(updates[0].specs, other.specs)
+        if start is None and (recipe.needs_distances or recipe.step):
+            raise MergeError(f"{recipe} measures from the base; pass it")
+        memory = None
+        if recipe.step is not None and state is not None:
+            memory = stack.enter_context(WeightsFile(state))
+            check_shapes(recipe.step.specs(updates[0].specs), memory.specs)
+        samples = tuple(one.samples for one in ordered)
+        return cls(updates=updates, samples=samples, base=start, state=memory)
+
+    @property
+    def specs(self) -> Specs:
+        return self.updates[0].specs
+
+    def release(self) -> None:
+        """Lets the system take back the memory of what was read so far."""
+        for file in (*self.updates, self.base, self.state):
+            if file is not None:
+                file.release()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Plan:
+    """What is done to every block, decided from whole updates. `rows` are the mixed updates' parts, the base's last.
+
+    With `weighing` a result is a sum of updates and the base; otherwise `rule` combines rows.
+    """
+
+    recipe: Recipe
+    shares: tuple[float, ...]
+    weights: tuple[int, ...]
+    rows: Float64 | None
+    weighing: Weighing | None
+
+
+def _plan(recipe: Recipe, inputs: _Inputs, workers: Workers, max_samples: int, max_share_bps: int) -> _Plan:
+    rule, count = recipe.rule, len(inputs.updates)
+    weights = (1,) * count
+    if rule.uses_samples:
+        weights = node_weights(inputs.samples, max_samples=max_samples, max_share_bps=max_share_bps)
+    shares = shares_of(weights)
+    distances, rows = _mixed(recipe, _distances(recipe, inputs, workers))
+    if isinstance(rule, Rule):
+        counted = weights if rows is None else weights_of_parts(_along(shares, 0.0, rows).updates)
+        return _Plan(recipe=recipe, shares=shares, weights=counted, rows=rows, weighing=None)
+    if not isinstance(rule, WeighingRule):
+        raise MergeError(f"the merge rule {rule.name} neither combines nor weighs; derive it from Rule")
+    weighing = rule.weigh(distances, shares)
+    _check_weighing(weighing, recipe, count)
+    if rows is not None:
+        weighing = _along(weighing.updates, weighing.base, rows)
+    counted = weights if rows is None and not rule.needs_distances else weights_of_parts(weighing.updates)
+    return _Plan(recipe=recipe, shares=shares, weights=counted, rows=None, weighing=weighing)
+
+
+def _distances(recipe: Recipe, inputs: _Inputs, workers: Workers) -> Distances:
+    if not recipe.needs_distances or inputs.base is None:
+        return Distances.unknown(len(inputs.updates))
+    found = Distances.of_products(products(inputs.updates, inputs.base, workers, inputs.release))
+    inputs.release()
+    return found
+
+
+def _mixed(recipe: Recipe, distances: Distances) -> tuple[Distances, Float64 | None]:
+    """What the rule is given: the distances of the mixed updates, and the parts that these are made of."""
+    mixed: Float64 | None = None
+    for one in recipe.before:
+        rows = one.rows(distances)
+        distances = distances.mixed(rows)
+        mixed = rows if mixed is None else _onto(rows, mixed)
+    return distances, mixed
+
+
+def _onto(rows: Float64, earlier: Float64) -> Float64:
+    """Parts of the updates, from parts of what was made of them by `earlier`."""
+    found = product(rows[:, :-1].copy(), earlier)
+    found[:, -1] += rows[:, -1]
+    return found
+
+
+def _along(updates: Sequence[float], base: float, rows: Float64) -> Weighing:
+    """Parts of the updates, from parts of mixed ones."""
+    found = _onto(np.array([[*updates, base]]), rows)[0].tolist()
+    return Weighing(updates=tuple(found[:-1]), base=found[-1])
+
+
+def _check_weighing(weighing: Weighing, recipe: Recipe, count: int) -> None:
+    if len(weighing.updates) != count or not np.isfinite([*weighing.updates, weighing.base]).all():
+        raise MergeError(f"the merge rule {recipe.name} gave no part for each of {count} updates; use another rule")
+
+
+# ------------------------------------------------------------------------------------------------------------ executing
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Some elements of one tensor."""
+
+    spec: TensorSpec
+    start: int
+    stop: int
+
+    def of(self, file: WeightsFile) -> NDArray[Any]:
+        return file.block(self.spec.name, self.start, self.stop)
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """A block's result, and what the step remembers of it, by kind."""
+
+    block: _Block
+    values: NDArray[Any]
+    memory: Mapping[str, NDArray[Any]]
+
+
+class _State:
+    """Writes what a step carries on: tensor after tensor, of several kinds at once."""
+
+    def __init__(self, stream: BinaryIO, specs: Specs) -> None:
+        self._stream = stream
+        start = header(specs)
+        stream.write(start)
+        self._places, place = {}, len(start)
+        for spec in specs:
+            self._places[spec.name] = place
+            place += spec.size
+
+    @classmethod
+    def opened(cls, stack: ExitStack, step: Step | None, inputs: _Inputs, out: Path | None) -> _State | None:
+        if step is None:
+            return None
+        if out is None:
+            raise MergeError(f"the step {step.name} carries something on; pass state_out, where to write it")
+        return cls(stack.enter_context(replacing(out)), step.specs(inputs.specs))
+
+    def put(self, kind: str, block: _Block, values: NDArray[Any]) -> None:
+        name = state_spec(kind, block.spec).name
+        self._stream.seek(self._places[name] + block.start * values.dtype.itemsize)
+        self._stream.write(raw(values))
 
 
 class _Writer:
     """Writes merged tensors to a stream, and knows the file's CID when done."""
 
-    def __init__(self, stream: BinaryIO, rule: Rule, shares: tuple[float, ...], block: int | None) -> None:
-        self._stream, self._rule, self._shares = stream, rule, shares
-        self._block = block or max(_LEAST_BLOCK, _BLOCK_BYTES // (8 * len(shares)))
+    def __init__(self, stream: BinaryIO, state: _State | None) -> None:
+        self._stream, self._state = stream, state
         self._builder = FileBuilder()
 
-    def write(self, files: list[WeightsFile]) -> File:
-        specs = files[0].specs
-        for other in files[1:]:
-            check_shapes(specs, other.specs)
-        self._put(header(specs))
-        for spec in specs:
-            for start, stop in blocks(spec.count, self._block):
-                rows = [file.block(spec.name, start, stop) for file in files]
-                self._put(raw(self._merged(rows, DTYPES[spec.dtype])))
-                for file in files:
-                    file.release()
+    def write(self, inputs: _Inputs, plan: _Plan, workers: Workers, block: int | None) -> File:
+        size = block or _block_size(len(inputs.updates))
+        executor = _Executor(inputs, plan)
+        self._put(header(inputs.specs))
+        read = 0
+        for done in workers.in_order(executor.run, _blocks(inputs.specs, size)):
+            self._put(raw(done.values))
+            for kind, values in done.memory.items():
+                if self._state is not None:
+                    self._state.put(kind, done.block, values)
+            read += done.values.nbytes * len(inputs.updates)
+            if read >= _RELEASED_BYTES:
+                inputs.release()
+                read = 0
         return self._builder.close()
 
     def _put(self, data: bytes | memoryview) -> None:
         self._stream.write(data)
         self._builder.write(data)
 
-    def _merged(self, rows: list[NDArray[Any]], dtype: Dtype) -> NDArray[Any]:
-        return self._merged_floats(rows, dtype) if dtype.is_float else lower_median(rows)
 
-    def _merged_floats(self, rows: list[NDArray[Any]], dtype: Dtype) -> NDArray[Any]:
-        stack: Float64 = np.empty((len(rows), len(rows[0])))
-        for place, row in zip(stack, rows, strict=True):
-            to_float64(row, place)
+def _block_size(count: int) -> int:
+    return min(_MOST_BLOCK, max(_LEAST_BLOCK, _BLOCK_BYTES // (4 * count)))
+
+
+def _blocks(specs: Specs, size: int) -> Iterator[_Block]:
+    for spec in specs:
+        for start, stop in blocks(spec.count, size):
+            yield _Block(spec, start, stop)
+
+
+class _Executor:
+    """Merges one block, in whatever thread."""
+
+    def __init__(self, inputs: _Inputs, plan: _Plan) -> None:
+        self._inputs, self._plan = inputs, plan
+
+    def run(self, block: _Block) -> _Done:
+        dtype = DTYPES[block.spec.dtype]
+        rows = [block.of(file) for file in self._inputs.updates]
+        if not dtype.is_float:
+            return _Done(block, lower_median(rows), {})
+        check_arithmetic()
+        base = None if self._inputs.base is None else block.of(self._inputs.base)
         with np.errstate(over="ignore", under="ignore"):
-            merged = self._rule.combine(stack, self._shares)
-        if np.isnan(merged).any():
-            raise MergeError(f"the merge rule {self._rule.name} gave NaN for finite updates; use another rule")
-        return from_float64(merged, dtype)
+            merged = self._merged(rows, base)
+            if np.isnan(merged.min(initial=0.0)):
+                name = self._plan.recipe.name
+                raise MergeError(f"the merge rule {name} gave NaN for finite updates; use another rule")
+            merged, memory = self._stepped(block, base, merged)
+        return _Done(block, from_float64(merged, dtype), memory)
+
+    def _merged(self, rows: list[NDArray[Any]], base: NDArray[Any] | None) -> Float64:
+        weighing, rule = self._plan.weighing, self._plan.recipe.rule
+        if weighing is not None:
+            return _sum(rows, base, [*weighing.updates, weighing.base])
+        if not isinstance(rule, Rule):
+            raise TypeError(f"{rule.name} is no rule for blocks")
+        return rule.combine(self._stack(rows, base, rule), self._plan.shares)
+
+    def _stack(self, rows: list[NDArray[Any]], base: NDArray[Any] | None, rule: Rule) -> Any:
+        mixed = self._plan.rows
+        if mixed is not None:
+            return np.stack([_sum(rows, base, parts) for parts in mixed.tolist()])
+        small = rule.takes_float32 and rows[0].dtype.itemsize < 8
+        stack = np.empty((len(rows), len(rows[0])), np.float32 if small else np.float64)
+        for place, row in zip(stack, rows, strict=True):
+            # Casting assignment: both hold all numbers of the formats that are put there.
+            place[...] = row
+        return stack
+
+    def _stepped(
+        self, block: _Block, base: NDArray[Any] | None, merged: Float64
+    ) -> tuple[Float64, Mapping[str, NDArray[Any]]]:
+        step = self._plan.recipe.step
+        if step is None or base is None:
+            return merged, {}
+        start = base.astype(np.float64)
+        memory = {kind: self._remembered(step, kind, block, merged - start) for kind in step.kinds}
+        return step.taken(start, [one.astype(np.float64) for one in memory.values()]), memory
+
+    def _remembered(self, step: Step, kind: str, block: _Block, change: Float64) -> NDArray[Any]:
+        spec, state = state_spec(kind, block.spec), self._inputs.state
+        before = np.zeros(len(change)) if state is None else state.block(spec.name, block.start, block.stop)
+        return from_float64(step.remember(kind, before.astype(np.float64), change), DTYPES[spec.dtype])
+
+
+def _sum(rows: list[NDArray[Any]], base: NDArray[Any] | None, parts: Sequence[float]) -> Float64:
+    """The sum of the updates and the base, each times its part; the base's part is the last."""
+    return weighted_sum([*rows, rows[0] if base is None else base], parts)
 
 
 def lower_median(rows: Sequence[NDArray[Any]]) -> NDArray[Any]:
     """The middle value of whole numbers or booleans element by element; of an even number, the lower middle one."""
-    stack = np.stack(rows)
-    stack.sort(axis=0)
-    middle: NDArray[Any] = stack[(len(rows) - 1) // 2]
+    (middle,) = ranked(np.stack(rows), ((len(rows) - 1) // 2,))
     return middle

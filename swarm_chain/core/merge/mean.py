@@ -5,16 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from swarm_chain.core.dtypes import Float64
-from swarm_chain.core.merge.rule import Rule
-from swarm_chain.core.merge.weighted_mean import add_up
+from swarm_chain.core.merge.rule import Distances, Weighing, WeighingRule
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mean(Rule):
+class Mean(WeighingRule):
     """Every node counts the same, whatever it says about its samples."""
 
     name: ClassVar[str] = "mean"
+    needs_distances: ClassVar[bool] = False
 
-    def combine(self, updates: Float64, shares: tuple[float, ...]) -> Float64:
-        return add_up(updates, shares)
+    def weigh(self, distances: Distances, shares: tuple[float, ...]) -> Weighing:
+        return Weighing(updates=shares)

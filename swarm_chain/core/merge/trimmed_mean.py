@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from swarm_chain.core.dtypes import Float64
+from swarm_chain.core.merge.adding import weighted_sum
 from swarm_chain.core.merge.rule import Rule
-from swarm_chain.core.merge.sorting import sort_rows
-from swarm_chain.core.merge.weighted_mean import add_up
+from swarm_chain.core.merge.sorting import ranked
 from swarm_chain.errors import MergeError
 
 
@@ -17,6 +17,7 @@ class TrimmedMean(Rule):
     """Leaves out the `f` lowest and the `f` highest values of each element. Holds against `f` dishonest nodes."""
 
     name: ClassVar[str] = "trimmed_mean"
+    takes_float32: ClassVar[bool] = True
     f: int
 
     def __post_init__(self) -> None:
@@ -28,6 +29,5 @@ class TrimmedMean(Rule):
         return 2 * self.f + 1
 
     def combine(self, updates: Float64, shares: tuple[float, ...]) -> Float64:
-        sort_rows(updates)
-        kept = updates[self.f : len(updates) - self.f]
-        return add_up(kept, (1 / len(kept),) * len(kept))
+        kept = ranked(updates, range(self.f, len(updates) - self.f))
+        return weighted_sum(kept, (1 / len(kept),) * len(kept))

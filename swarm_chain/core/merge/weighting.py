@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 WHOLE = 10_000
+MILLION = 1_000_000
 
 
 def node_weights(samples: Sequence[int], *, max_samples: int, max_share_bps: int) -> tuple[int, ...]:
@@ -41,3 +42,16 @@ def _largest_cap(counts: Sequence[int], max_share_bps: int) -> int:
         else:
             high = middle - 1
     return low
+
+
+def weights_of_parts(parts: Sequence[float]) -> tuple[int, ...]:
+    """Parts of a result as whole numbers: one for each where all are equal, else in millionths, from one up.
+
+    What has no part has 0, and is rejected.
+
+    >>> weights_of_parts([0.5, 0.0, 0.5]), weights_of_parts([0.75, 0.25, 1e-9])
+    ((1, 0, 1), (750000, 250000, 1))
+    """
+    if len({part for part in parts if part}) == 1:
+        return tuple(1 if part else 0 for part in parts)
+    return tuple(max(1, round(part * MILLION)) if part else 0 for part in parts)

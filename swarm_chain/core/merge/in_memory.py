@@ -1,0 +1,66 @@
+"""Merging tensors in memory, by the code that merges files: for experiments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+from swarm_chain.core.documents import NO_CAP
+from swarm_chain.core.merge.engine import Contribution, merge
+from swarm_chain.core.merge.recipe import Recipe
+from swarm_chain.core.weights import encode, load
+from swarm_chain.types import Address, Parameters
+
+
+class MergedParameters(NamedTuple):
+    """What a merge gives: tensors, what the step carries on, which updates are rejected, and each one's weight."""
+
+    parameters: Parameters
+    state: Parameters | None
+    rejected: tuple[int, ...]
+    weights: tuple[int, ...]
+
+
+def merge_parameters(
+    rule: Recipe,
+    base: Parameters,
+    updates: Sequence[Parameters],
+    samples: Sequence[int] | None = None,
+    *,
+    state: Parameters | None = None,
+    max_samples: int = NO_CAP,
+    max_share_bps: int = 10_000,
+    threads: int | None = None,
+) -> MergedParameters:
+    """The merge of updates in memory, which count by their places. With too few, the base and its state are carried on.
+
+    Updates must be finite, and of the base's shapes: what else there is a round leaves out before it merges.
+    """
+    given = [
+        Contribution(node=_node(place), weights=encode(update), samples=samples[place] if samples else 1)
+        for place, update in enumerate(updates)
+    ]
+    with TemporaryDirectory(prefix="swarm-chain-merge-") as folder:
+        out, state_out = Path(folder) / "merged", Path(folder) / "state"
+        done = merge(
+            given,
+            rule=rule,
+            max_samples=max_samples,
+            max_share_bps=max_share_bps,
+            out=out,
+            base=encode(base),
+            state=None if state is None else encode(state),
+            state_out=state_out,
+            threads=threads,
+        )
+        if done is None:
+            return MergedParameters(dict(base), state, tuple(range(len(updates))), (0,) * len(updates))
+        weights = tuple(done.weights.get(_node(place), 0) for place in range(len(updates)))
+        rejected = tuple(place for place, weight in enumerate(weights) if not weight)
+        return MergedParameters(load(out), load(state_out) if done.state else None, rejected, weights)
+
+
+def _node(place: int) -> Address:
+    return Address(place.to_bytes(20, "big"))
