@@ -15,6 +15,7 @@ from swarm_chain.adapters.torch_trainer import TorchTrainer
 from swarm_chain.adapters.web3_chain import Web3Chain
 from swarm_chain.agent.activity import OnActivity
 from swarm_chain.agent.agent import Agent
+from swarm_chain.agent.announcing import Stores
 from swarm_chain.agent.contribution import Contribution
 from swarm_chain.agent.convergence import Convergence
 from swarm_chain.agent.heads import Heads
@@ -90,8 +91,12 @@ def wire_agent(
     spool: Path,
     policy: Policy,
     on_activity: OnActivity,
+    stores: Stores | None = None,
 ) -> Agent:
-    """An agent over any implementations of the ports. `spool` is a folder that only this agent uses."""
+    """An agent over any implementations of the ports. `spool` is a folder that only this agent uses.
+
+    `stores` says what to announce: where peers fetch this node's blocks. Without it, it announces nothing.
+    """
     files = Spool(spool, store.get)
     heads = Heads(task=task, store=store, spool=files, journal=journal)
     return Agent(
@@ -105,6 +110,7 @@ def wire_agent(
         convergence=Convergence(task=task, chain=chain, store=store, spool=files, heads=heads),
         policy=policy,
         on_activity=on_activity,
+        stores=stores,
     )
 
 

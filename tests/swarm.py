@@ -15,6 +15,7 @@ from swarm_chain.adapters.memory import MemoryChain, MemoryStore
 from swarm_chain.adapters.torch_trainer import TorchTrainer
 from swarm_chain.agent.activity import Activity
 from swarm_chain.agent.agent import Agent
+from swarm_chain.agent.announcing import Stores
 from swarm_chain.agent.contribution import Contribution
 from swarm_chain.agent.convergence import Convergence
 from swarm_chain.agent.heads import Heads
@@ -233,8 +234,14 @@ class Swarm:
             folder / "journal.sqlite", chain_id=chain.chain_id, coordinator=chain.coordinator, account=account
         )
         activities: list[Activity] = []
-        agent = wire(self.task, chain, store, trainer, folder, journal, policy or Policy(spread=0.0), activities)
+        policy = policy or Policy(spread=0.0)
+        stores = self.stores(account)
+        agent = wire(self.task, chain, store, trainer, folder, journal, policy, activities, stores=stores)
         return Node(account, chain, store, trainer, folder, agent, journal, activities)
+
+    def stores(self, account: Address) -> Stores | None:
+        """What a node's agent announces: nothing here."""
+        return None
 
     def restart(self, node: Node) -> Node:
         """The same node after `kill -9`: everything in memory is gone."""
@@ -321,6 +328,8 @@ def wire(
     policy: Policy,
     activities: list[Activity],
     clock: Callable[[], float] | None = None,
+    *,
+    stores: Stores | None = None,
 ) -> Agent:
     spool = Spool(folder / "spool", store.get)
     heads = Heads(task=task, store=store, spool=spool, journal=journal)
@@ -336,6 +345,7 @@ def wire(
         convergence=Convergence(task=task, chain=chain, store=store, spool=spool, heads=heads),
         policy=policy,
         on_activity=activities.append,
+        stores=stores,
         sleep=lambda _: None,
         clock=clock or (lambda: float(chain.look().now)),
     )

@@ -22,9 +22,9 @@ class Activity:
     """What a node does now, and what it knows of models so far.
 
     `does` is one of: adopting, training, staging, publishing, committing, revealing, submitting, merging, attesting,
-    opening, closing, waiting, scoring, suspending, resuming, stopped. `progress` runs from 0.0 to 1.0 while it trains
-    or scores. `samples`, `base_metrics` and `local_metrics` are those of its newest training, which was for the round
-    `trained_round` and took `training_seconds`, where that is known. `head` is the newest agreed model that it scored,
+    opening, closing, waiting, scoring, suspending, resuming, announcing, stopped. `progress` runs from 0.0 to 1.0
+    while it trains or scores. `samples`, `base_metrics` and `local_metrics` are of its newest training, for the round
+    `trained_round`, which took `training_seconds`, where that is known. `head` is the newest agreed model it scored,
     `head_round` the round it came from, 0 for the genesis. `note` is for people.
     """
 

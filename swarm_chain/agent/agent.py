@@ -9,6 +9,7 @@ from dataclasses import replace
 from itertools import groupby
 
 from swarm_chain.agent.activity import Activity, Health, OnActivity
+from swarm_chain.agent.announcing import Announcing, Stores
 from swarm_chain.agent.contribution import Contribution
 from swarm_chain.agent.convergence import Convergence
 from swarm_chain.agent.disk import translated
@@ -86,9 +87,11 @@ class Agent:
         convergence: Convergence,
         policy: Policy,
         on_activity: OnActivity,
+        stores: Stores | None = None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`stores` says what to announce: where peers fetch this node's blocks. Without it, it announces nothing."""
         if chain.account is None:
             raise ValueError("an agent acts for an account")
         self.account: Address = chain.account
@@ -109,6 +112,7 @@ class Agent:
             policy=policy,
             clock=clock,
         )
+        self._announcing = stores and Announcing(account=chain.account, chain=chain, stores=stores, clock=clock)
         self._scores = Scores(trainer=trainer, heads=heads, contribution=contribution, journal=journal)
         self._on_activity = on_activity
         self._sleep = sleep
@@ -177,7 +181,23 @@ class Agent:
         situation = self._lookout.situation(view)
         if only_watches(view, situation) or self._scores.is_known(view.swarm.head):
             self._score(view)
-        return self._perform(decide(view, situation), view)
+        action = decide(view, situation)
+        if not isinstance(action, _URGENT):
+            self._say_where(view)
+        return self._perform(action, view)
+
+    def _say_where(self, view: ChainView) -> None:
+        """Announces where this node's blocks are, where the chain says something else."""
+        call = self._announcing and self._announcing.due(view)
+        if not self._announcing or not call:
+            return
+        try:
+            self._send(call, view)
+        except Reverted as error:
+            log.warning("could not announce where this node serves its blocks: %s", error)
+            self._announcing.tried(call, succeeded=False)
+        else:
+            self._announcing.tried(call, succeeded=True)
 
     def _is_done(self, view: ChainView) -> bool:
         """Whether the policy's end is reached, and the head that reached it is here."""
@@ -449,7 +469,10 @@ def _remembered(journal: Journal) -> Activity:
     )
 
 
+_URGENT = (Stage, Publish, Send)
+"""What a phase may be waiting for: nothing else is done before it."""
 _DOING = {
+    "announce": "announcing",
     "openRound": "opening",
     "closeRound": "closing",
     "commitUpdate": "committing",

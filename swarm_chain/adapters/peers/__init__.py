@@ -1,0 +1,1 @@
+"""Peers' stores, as they announced them: each part is used by `peer_stores`."""
