@@ -46,7 +46,7 @@ contract DeploymentTest is SwarmTest {
         vm.assertTrue(swarm.hasRole(swarm.REGISTRAR_ROLE(), registrar));
     }
 
-    function test_GivenNothingElse() public view {
+    function test_GivenTheShippedSettings() public view {
         vm.assertLe(address(swarm).code.length, 24_575, "runtime bytes");
     }
 
