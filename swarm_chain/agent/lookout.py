@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 
 REST, LONGEST_REST = 60.0, 3600.0
 """Seconds for which a node contributes nothing after a training that failed, and the most of them."""
+PAUSE = 20.0
+"""How many times as long as it took to count samples they are not counted again."""
 
 
 class Lookout:
@@ -46,6 +48,7 @@ class Lookout:
         self._sits_out: RoundNumber | None = None
         self._failures = 0
         self._rests_until = 0.0
+        self._count, self._counts_at = -1, float("-inf")
         self._due: tuple[tuple[RoundNumber, Phase] | None, float] | None = None
         self._peers: dict[Address, None] = {}
         self._scanned: BlockNumber | None = None
@@ -97,11 +100,19 @@ class Lookout:
         return self._has_samples(0 if last is None else last + self._policy.min_new_samples)
 
     def _has_samples(self, wanted: int) -> bool:
+        """Whether there is so much to train on, as counted not long ago: counting may mean to read all data."""
+        began = self._clock()
+        if began >= self._counts_at:
+            self._count = self._counted()
+            self._counts_at = self._clock() + (self._clock() - began) * PAUSE
+        return self._count >= wanted
+
+    def _counted(self) -> int:
         try:
-            return self._trainer.samples() >= wanted
+            return self._trainer.samples()
         except DataError as error:
             log.error("not contributing: %s", error)
-            return False
+            return -1
 
     def _is_deep(self, view: ChainView) -> bool:
         if self._policy.confirmations == 0 or view.round.phase != Phase.REVEALING:

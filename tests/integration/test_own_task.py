@@ -334,6 +334,8 @@ def test_agent_run__a_task_of_ones_own__trains_and_the_audit_passes_without_runn
     assert "2 rounds finalised" in stranger.must("status", *at).out
     assert "accuracy" in stranger.must("log", *at).out
     assert "accuracy" in stranger.must("best", *at).out
+    stranger.must("export", *at, "model.safetensors")
+    stranger.must("deploy", "--from", *at, "--set", "epochs=3", "--name", "next")
     assert not trained.ran
 
 
@@ -349,3 +351,23 @@ def test_agent_run__accepted_another_digest__runs_nothing(trained: World) -> Non
             path.write_text(text)
         assert "source code that nobody has accepted here; read it with `swarm-chain task show`" in error
         assert not trained.ran
+
+
+@pytest.mark.deep
+def test_agent_run__min_new_samples__sits_out_until_rows_were_added(trained: World) -> None:
+    ann = trained.line.spawn("agent", "run", "ann", "--rounds", "3", "--min-new-samples", "20")
+    assert ann.stderr is not None
+    said = ""
+    while "suspending" not in said and "waiting" not in said:
+        row = ann.stderr.readline()
+        assert row, said
+        said += row
+    assert "training" not in said
+    with (trained.line.folder / "a.csv").open("a") as file:
+        file.write("".join(f"0.{number:03},0.5,1\n" for number in range(100, 140)))
+    ben = trained.line.spawn("agent", "run", "ben", "--rounds", "3")
+    _, errors = ann.communicate(timeout=90)
+    assert ann.returncode == ben.wait(90) == 0, errors
+    found = json.loads(trained.line.must("status", "own", "--json", "-", *trained.rpc).out)
+    samples = {node["label"]: node["last_update"]["samples"] for node in found["nodes"] if node["last_update"]}
+    assert samples["ann"] > samples["ben"] + 20

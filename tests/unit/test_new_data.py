@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from swarm_chain.agent.policy import Policy
 from swarm_chain.errors import DataError
 from swarm_chain.tasks import Hyperparameters, Task, read_table
 from swarm_chain.types import NodeStatus
-from tests.swarm import Node, TorchSwarm
+from tests.swarm import Node, Swarm, TorchSwarm
 
 SLOPE, NEW_SLOPE = 2.0, -3.0
 
@@ -108,6 +109,30 @@ def test_min_new_samples__a_file_that_does_not_grow__its_node_sits_out_until_the
 
 def _is_recent(world: World, before: int) -> bool:
     return world.samples(world.swarm.nodes[0]) > before
+
+
+def test_min_new_samples__data_that_take_long_to_read__are_counted_now_and_then(tmp_path: Path) -> None:
+    swarm = Swarm(tmp_path, policies={0: Policy(min_new_samples=5, spread=0.0)})
+    patient = swarm.nodes[0]
+    swarm.run(rounds=1)
+    counted: list[float] = []
+
+    def samples() -> int:
+        counted.append(swarm.chain.look().now)
+        swarm.chain.advance(2)
+        return int(patient.trainer.count)
+
+    patient.trainer.samples = samples
+    for _ in range(200):
+        for node in swarm.nodes:
+            node.agent.step()
+        swarm.chain.advance(1)
+    assert 3 < len(counted) < 12
+    assert all(later - earlier >= 40 for earlier, later in pairwise(counted))
+    patient.trainer.count += 5
+    rounds = swarm.chain.look().swarm.finalized_rounds
+    swarm.run(rounds=rounds + 40)
+    assert len(patient.trainer.trainings) == 2
 
 
 def test_file_broken_in_line_17__is_named_and_the_node_goes_on_once_it_is_repaired(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, make_dataclass
 from typing import Any
 
 import pytest
@@ -85,7 +85,11 @@ def test_from_document__settings_of_a_subclass__come_back() -> None:
     [({"wdith": 1}, "wdith"), ({"epochs": None}, "epochs"), ({"epochs": 2.0}, "epochs"), ({"epochs": True}, "epochs"),
      ({"epochs": 0}, "epochs"), ({"batch_size": 0}, "batch_size"), ({"learning_rate": 0.0}, "learning_rate"),
      ({"learning_rate": float("nan")}, "learning_rate"), ({"learning_rate": "fast"}, "learning_rate"),
-     ({"momentum": 1.0}, "momentum"), ({"seed": -1}, "seed"), ({"seed": 2**63}, "seed")],
+     ({"momentum": 1.0}, "momentum"), ({"seed": -1}, "seed"), ({"seed": 2**63}, "seed"),
+     ({"optimizer": "adam", "momentum": 0.9}, "momentum"), ({"optimizer": "rprop"}, "sgd, adam, adamw"),
+     ({"device": "tpu"}, "auto, cpu, cuda, mps"), ({"device": "cuda:1"}, "auto, cpu, cuda, mps"),
+     ({"precision": "int8"}, "float32, bfloat16, float16"), ({"keep_optimizer": 1}, "keep_optimizer"),
+     ({"weight_decay": -0.1}, "weight_decay"), ({"learning_rate": float("inf")}, "learning_rate")],
 )  # fmt: skip
 def test_from_document__bad_setting__raises_task_error_naming_it(change: dict[str, Any], name: str) -> None:
     with pytest.raises(TaskError, match=name):
@@ -97,6 +101,28 @@ def test_from_document__setting_missing__raises_task_error_naming_it() -> None:
     del training["momentum"]
     with pytest.raises(TaskError, match="momentum"):
         Hyperparameters.from_document(training)
+
+
+@pytest.mark.parametrize(
+    ("kind", "default", "said"),
+    [
+        (tuple[int, ...], (32, 16), "widths needs a default that is a number, a text, or true or false"),
+        (int, None, "widths needs a default"),
+        (str, "\u202etxt", "all printable"),
+        (str, "x" * 5000, "at most 4096"),
+        (float, float("nan"), "give a finite number"),
+    ],
+)
+def test_hyperparameters__setting_that_no_document_holds__is_refused(kind: Any, default: Any, said: str) -> None:
+    made = make_dataclass("Odd", [("widths", kind, default)], bases=(Hyperparameters,), frozen=True, kw_only=True)
+    with pytest.raises(TaskError, match=said):
+        made()
+
+
+def test_hyperparameters__setting_called_like_the_frozen_tensors__is_refused() -> None:
+    made = make_dataclass("Odd", [("frozen_weights", str, "x")], bases=(Hyperparameters,), frozen=True, kw_only=True)
+    with pytest.raises(TaskError, match="frozen_weights stands for the frozen tensors"):
+        made()
 
 
 def test_hyperparameters__whole_number_for_a_float__is_a_float() -> None:
