@@ -1,4 +1,4 @@
-"""Every line, statement, branch and function of the contract is run by the tests that speak of single calls and rules."""
+"""Every line, statement, branch and function of the contract is run by tests of single calls and rules."""
 
 from __future__ import annotations
 
