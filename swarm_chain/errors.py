@@ -150,6 +150,10 @@ class AddressRefused(StoreUnavailable):
     """An address that a stranger announced leads into this machine or its own network."""
 
 
+class PinFailed(StoreUnavailable):
+    """A node took blocks but does not keep them: they are not pinned."""
+
+
 class BlockNotFound(StoreError):
     """No store has this block."""
 

@@ -1,17 +1,16 @@
-"""Stores as people name them: `local:PATH`."""
+"""Stores as people name them: `local:PATH`, `kubo:ADDRESS`, `gateway:URL`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from swarm_chain.adapters.composite_store import CompositeStore
 from swarm_chain.errors import ConfigurationError
 from swarm_chain.ports import UpdateStore
 
-KINDS = ("local:PATH",)
-"""What `--store` takes."""
-
+KINDS = ("local:PATH", "kubo:ADDRESS", "gateway:URL")
+"""What `--store` takes. Several URLs of gateways are separated by commas; ADDRESS is a multiaddr, a URL or a NAME."""
 
 def open_stores(specs: Sequence[str], *, writable: bool = True) -> UpdateStore:
     """One store for all of `specs`, in their order; one that is not written to must be there already.
@@ -24,14 +23,40 @@ def open_stores(specs: Sequence[str], *, writable: bool = True) -> UpdateStore:
 
 def open_store(spec: str, *, writable: bool = True) -> UpdateStore:
     """The store that a text like `local:PATH` names. Raises `ConfigurationError`, and what opening it does."""
+    kind, _, place = spec.partition(":")
+    opened = _OPENED.get(kind)
+    if opened is None or not place:
+        raise ConfigurationError(f"{spec!r} is no store; use {', '.join(KINDS[:-1])} or {KINDS[-1]}")
+    return opened(place, writable)
+
+
+def _open_local(place: str, writable: bool) -> UpdateStore:
     from swarm_chain.adapters.local_store import LocalStore
 
-    kind, colon, place = spec.partition(":")
-    if kind != "local" or not colon:
-        raise ConfigurationError(f"{spec!r} is not a store that this version knows; use {' or '.join(KINDS)}")
-    if not place:
-        raise ConfigurationError(f"{spec!r} names no folder; use local:PATH")
     return LocalStore(Path(place).expanduser(), writable=writable)
+
+
+def _open_kubo(place: str, writable: bool) -> UpdateStore:
+    """A node at an address, or one that the settings give a name and say how to reach."""
+    from swarm_chain.adapters.kubo.addresses import is_address
+    from swarm_chain.adapters.kubo_store import KuboStore
+    from swarm_chain.config import StoreSettings, find_store
+
+    settings = StoreSettings(address=place) if is_address(place) else find_store(place)
+    return KuboStore(settings, name=f"kubo:{place}", writable=writable)
+
+
+def _open_gateway(place: str, writable: bool) -> UpdateStore:
+    from swarm_chain.adapters.gateway_store import GatewayStore
+
+    return GatewayStore(place.split(","))
+
+
+_OPENED: Mapping[str, Callable[[str, bool], UpdateStore]] = {
+    "local": _open_local,
+    "kubo": _open_kubo,
+    "gateway": _open_gateway,
+}
 
 
 def absolute_spec(spec: str) -> str:

@@ -21,6 +21,7 @@ from swarm_chain.config.places import (
     shipped,
     tool_from_environment,
 )
+from swarm_chain.config.stores import StoreSettings, find_store
 
 __all__ = [
     "DEVELOPMENT_CHAINS",
@@ -28,8 +29,10 @@ __all__ = [
     "DevnetSettings",
     "Network",
     "NodeConfig",
+    "StoreSettings",
     "default_confirmations",
     "find_network",
+    "find_store",
     "home",
     "is_development",
     "is_private_endpoint",

@@ -49,6 +49,7 @@ def load_networks(path: Path | None = None) -> Mapping[str, Network]:
         top = Table.read(path)
         for name, table in top.table("networks").tables():
             found[name] = _network(name, table)
+        top.table("stores")  # read by what opens them
         top.finish()
     return found
 

@@ -12,10 +12,15 @@ from swarm_chain.core.unixfs import blocks_of
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Publication:
-    """A document's bytes, and the files that it links to: where they lie, or their bytes."""
+    """A document's bytes, and the files that it links to: where they lie, or their bytes.
+
+    `merged` is what others published and this document links to: to be kept with it, by a store that lets go of what
+    nobody told it to keep.
+    """
 
     document: bytes
     files: tuple[Path | bytes, ...] = ()
+    merged: tuple[Publication, ...] = ()
 
     @property
     def root(self) -> Cid:

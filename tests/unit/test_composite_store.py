@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from swarm_chain.adapters.composite_store import CompositeStore
+from swarm_chain.adapters.kubo_store import KuboStore
 from swarm_chain.adapters.local_store import LocalStore
 from swarm_chain.adapters.memory import MemoryStore
 from swarm_chain.adapters.stores import absolute_spec, open_store, open_stores
@@ -116,11 +117,48 @@ def test_open_store__local__keeps_blocks_in_that_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "spec", ["kubo:http://127.0.0.1:5001", "gateway:https://ipfs.io", "blocks", "", "local", "local:"]
+    "spec", ["ipfs:/ip4/127.0.0.1/tcp/5001", "https://ipfs.io", "blocks", "", "local", "local:", "kubo:", "gateway:"]
 )
 def test_open_store__another_kind__says_what_is_known(spec: str) -> None:
-    with pytest.raises(ConfigurationError, match="local:PATH"):
+    with pytest.raises(ConfigurationError, match="local:PATH, kubo:ADDRESS or gateway:URL"):
         open_store(spec)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "kubo:/ip4/127.0.0.1/tcp/5001",
+        "kubo:/dns4/node.example/tcp/443/https",
+        "kubo:http://127.0.0.1:5001",
+        "kubo:https://node.example/ipfs",
+        "gateway:http://127.0.0.1:8080",
+        "gateway:https://one.example,https://two.example",
+    ],
+)
+def test_open_store__somewhere_else__is_named_as_it_was_and_not_asked_yet(spec: str) -> None:
+    assert open_store(spec).name == spec
+
+
+def test_open_store__kubo_for_reading__is_not_written_to() -> None:
+    store = open_store("kubo:/ip4/127.0.0.1/tcp/5001", writable=False)
+    assert isinstance(store, KuboStore)
+    assert not store.is_writable
+    with pytest.raises(StoreUnavailable, match="reading"):
+        store.put(CID, DATA)
+
+
+@pytest.mark.parametrize(
+    "address", ["/ip4/127.0.0.1", "/ip4/127.0.0.1/udp/5001", "/ip4/1.2.3/tcp/1", "ftp://host", "http://", "http://h:x"]
+)
+def test_open_store__kubo_at_no_address__says_what_one_is(address: str) -> None:
+    with pytest.raises(ConfigurationError, match="address of an IPFS node"):
+        open_store(f"kubo:{address}")
+
+
+def test_open_store__a_password_in_the_address__is_refused_and_not_repeated() -> None:
+    with pytest.raises(ConfigurationError, match="token_file") as raised:
+        open_store("kubo:https://me:secret@host/")
+    assert "secret" not in str(raised.value)
 
 
 def test_open_store__not_for_writing_and_not_there__makes_nothing(tmp_path: Path) -> None:

@@ -1,0 +1,265 @@
+"""Blocks on an IPFS node, by the RPC API of Kubo, which js-ipfs speaks too.
+
+What a swarm publishes reaches every node that asks for it there, by bitswap; what others published comes the same way.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+from swarm_chain.adapters.kubo.cids import cid_in
+from swarm_chain.adapters.kubo.pins import Pins
+from swarm_chain.adapters.kubo.rpc import Command, File, Refused, Rpc, TooMuch, TooSlow
+from swarm_chain.config import StoreSettings
+from swarm_chain.core.cars import car
+from swarm_chain.core.cids import Cid, Codec, verify
+from swarm_chain.core.links import links_of
+from swarm_chain.core.publication import Publication
+from swarm_chain.core.unixfs import blocks_of
+from swarm_chain.errors import BlockNotFound, CidMismatch, CorruptedBlock, PinFailed, StoreUnavailable, TooLarge
+from swarm_chain.ports import MAX_BLOCK
+
+log = logging.getLogger(__name__)
+
+_STAT: Final = 1
+"""Seconds for looking whether a block is on the node itself."""
+_GRACE: Final = 5.0
+"""Seconds that a node gets beyond the time after which it is to give up by itself."""
+_SLOWEST_LINE: Final = 64 * 1024
+"""Bytes a second at which a block or a model still gets through."""
+_SLOWEST_DISK: Final = 4 * 1024 * 1024
+"""Bytes a second that a node writes and checks."""
+_PINNING: Final = 15.0
+"""Seconds for walking through what a document links to."""
+_NAMES: Final = {Codec.RAW: "raw", Codec.DAG_PB: "dag-pb", Codec.DAG_CBOR: "dag-cbor"}
+_ABSENT: Final = re.compile("deadline exceeded|timed out|not found|could not find", re.IGNORECASE)
+
+
+class KuboStore:
+    """A node's blocks, for as many threads as like.
+
+    What is published is pinned, all that it links to included. Where that is too much for the node to walk through, or
+    it cannot have all of it, a document is pinned by itself and its files with all their blocks.
+    """
+
+    def __init__(self, settings: StoreSettings, *, name: str = "", writable: bool = True) -> None:
+        """`name` is as `--store` takes it. Raises `ConfigurationError`; the node is not asked before it has to be."""
+        self._name = name or f"kubo:{settings.address}"
+        self._writable, self._timeout = writable, settings.timeout
+        self._rpc = Rpc(self._name, settings)
+        self._pins = Pins(self._rpc)
+        self._pins_all = True
+
+    @property
+    def name(self) -> str:
+        """As `--store` takes it."""
+        return self._name
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether it was opened for writing."""
+        return self._writable
+
+    # ------------------------------------------------------------------------------------------------------- reading
+
+    def get(self, cid: Cid, *, max_bytes: int = MAX_BLOCK) -> bytes:
+        """The block's bytes, from the node or whoever it finds in time.
+
+        Raises `BlockNotFound`, `CorruptedBlock`, `TooLarge`, `StoreUnavailable`.
+        """
+        most = max(max_bytes, MAX_BLOCK)
+        command = Command(
+            name="block/get",
+            arguments=(str(cid),),
+            options={"timeout": f"{self._timeout}s"},
+            seconds=self._timeout + _GRACE + most / _SLOWEST_LINE,
+            max_bytes=most,
+        )
+        try:
+            data = self._rpc.ask(command)
+            verify(cid, data)
+        except TooMuch as error:
+            raise TooLarge(f"the block {cid} has more than the {most} bytes allowed; leave it out") from error
+        except CidMismatch as error:
+            raise CorruptedBlock(f"{self.name} gave {error}") from error
+        except Refused as error:
+            raise self._not_given(cid, error) from error
+        if len(data) > max_bytes:
+            raise TooLarge(f"the block {cid} has more than the {max_bytes} bytes allowed; leave it out")
+        return data
+
+    def has(self, cid: Cid) -> bool:
+        """Whether the block is on the node itself. Raises `StoreUnavailable`."""
+        options = {"offline": "true", "timeout": f"{_STAT}s"}
+        command = Command(name="block/stat", arguments=(str(cid),), options=options, seconds=_STAT + _GRACE)
+        try:
+            return any(cid_in(answer.get("Key")) == cid for answer in self._rpc.values(command))
+        except Refused as error:
+            if _ABSENT.search(str(error)):
+                return False
+            raise self._failed(f"whether it has {cid}", error) from error
+
+    def _not_given(self, cid: Cid, error: Refused) -> BlockNotFound | StoreUnavailable:
+        if _ABSENT.search(str(error)):
+            return BlockNotFound(
+                f"{self.name} found nobody with {cid} in {self._timeout} s ({error}); add a store that has it"
+            )
+        return self._failed(f"the block {cid}", error)
+
+    # ------------------------------------------------------------------------------------------------------- writing
+
+    def put(self, cid: Cid, data: bytes) -> None:
+        """Keeps a block, which is not pinned. Raises `CidMismatch`, `StoreUnavailable`."""
+        verify(cid, data)
+        self._require_writable()
+        command = Command(
+            name="block/put",
+            options={"mhtype": "sha2-256", "pin": "false", **self._codec_option(cid.codec)},
+            seconds=self._patience(len(data)),
+            file=File(lambda: iter((data,))),
+        )
+        try:
+            answers = self._rpc.values(command)
+        except Refused as error:
+            raise self._failed(f"the block {cid}", error) from error
+        if not any(cid_in(answer.get("Key")) == cid for answer in answers):
+            raise StoreUnavailable(f"{self.name} keeps the block {cid} under another name; look at the node")
+
+    def publish(self, publication: Publication) -> None:
+        """Keeps a document with its files, and what was merged into it, pinned. Raises `PinFailed`, `StoreUnavailable`.
+
+        Where the document is pinned with all that it links to, that includes what was merged.
+        """
+        self._require_writable()
+        if not self._pins_all:
+            self._keep(publication)
+        elif (problem := self._publish_whole(publication)) is None:
+            return
+        else:
+            log.info("%s; from now on documents are pinned without what earlier rounds left", problem)
+            self._pins_all = False
+            self._keep(publication, problem.roots)
+        for merged in publication.merged:
+            self._keep(merged, _files_linked(merged))
+
+    def _publish_whole(self, publication: Publication) -> _NotPinned | None:
+        """In one call, the document pinned with all that it links to; why not, where that cannot be."""
+        upload = _Upload(publication)
+        try:
+            self._import(upload, pin=True)
+            for root in set(upload.roots) - set(_files_linked(publication)):
+                self._pins.add(root, "recursive", seconds=self._patience(publication.size))
+        except (Refused, TooSlow, PinFailed) as error:
+            return _NotPinned(str(error), tuple(upload.roots))
+        return None
+
+    def _keep(self, publication: Publication, roots: Sequence[Cid] = ()) -> None:
+        """Pins a document by itself, and its files with all their blocks; those with `roots` are there already."""
+        if roots:
+            try:
+                self._pin(publication, roots)
+                return
+            except PinFailed as error:
+                log.info("%s; it is sent there", error)
+        upload = _Upload(publication)
+        try:
+            self._import(upload, pin=False)
+        except Refused as error:
+            raise self._failed("what was published", error) from error
+        self._pin(publication, upload.roots)
+
+    def _import(self, upload: _Upload, *, pin: bool) -> None:
+        """Sends a document and its files in one go. Raises `Refused`, `PinFailed`, `StoreUnavailable`."""
+        publication = upload.publication
+        seconds = self._patience(publication.size)
+        timeout = seconds + publication.size / _SLOWEST_LINE
+        options = {"pin-roots": str(pin).lower(), "stats": "true", "timeout": f"{timeout:.0f}s"}
+        command = Command(name="dag/import", options=options, seconds=seconds + _GRACE, file=File(upload.pieces))
+        answers = self._rpc.values(command)
+        if pin:
+            self._require_pinned(publication.root, answers)
+
+    def _require_pinned(self, root: Cid, answers: Sequence[Mapping[str, Any]]) -> None:
+        """Returns where the answer to an import says that a root is pinned: a failure comes with status 200, too."""
+        for answer in answers:
+            found = answer.get("Root")
+            if isinstance(found, dict) and _link(found.get("Cid")) == root:
+                if problem := found.get("PinErrorMsg"):
+                    raise PinFailed(f"{self.name} does not keep {root} ({problem})")
+                return
+        raise PinFailed(f"{self.name} does not say that it keeps {root}")
+
+    def _pin(self, publication: Publication, roots: Iterable[Cid]) -> None:
+        seconds = self._patience(publication.size)
+        for root in roots:
+            self._pins.add(root, "recursive", seconds=seconds)
+        self._pins.add(publication.root, "direct", seconds=seconds)
+
+    def _require_writable(self) -> None:
+        if not self._writable:
+            raise StoreUnavailable(f"{self.name} was opened for reading; open it for writing")
+
+    def _failed(self, what: str, error: Refused) -> StoreUnavailable:
+        return StoreUnavailable(f"{self.name} fails at {what}: {error}; look at the node")
+
+    def _patience(self, size: int) -> float:
+        """Seconds in which a node writes so many bytes, and walks through what is below them."""
+        return _PINNING + size / _SLOWEST_DISK
+
+    @cached_property
+    def _codec_option(self) -> Callable[[Codec], Mapping[str, str]]:
+        """How this node is told what a block is: js-ipfs knows nothing of the words that Kubo has for it."""
+        try:
+            (version,) = self._rpc.values(Command(name="version", seconds=_GRACE))
+        except (Refused, ValueError) as error:
+            raise StoreUnavailable(f"{self.name} does not say its version ({error}); look at the node") from error
+        if "interface-ipfs-core" in version:
+            return lambda codec: {"format": _NAMES[codec], "version": "1"}
+        return lambda codec: {"cid-codec": _NAMES[codec]}
+
+
+@dataclass(frozen=True, slots=True)
+class _NotPinned:
+    """Why a document is not pinned with all below it, and the roots of its files that were sent."""
+
+    reason: str
+    roots: tuple[Cid, ...]
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class _Upload:
+    """A publication as a CAR, made while it is sent; `roots` are those of the files that were sent."""
+
+    def __init__(self, publication: Publication) -> None:
+        self.publication = publication
+        self.roots: list[Cid] = []
+
+    def pieces(self) -> Iterator[bytes]:
+        """The CAR, one block in memory at a time."""
+        self.roots.clear()
+        return car([self.publication.root], self._blocks())
+
+    def _blocks(self) -> Iterator[tuple[Cid, bytes]]:
+        for file in self.publication.files:
+            for cid, data in blocks_of(file):
+                yield cid, data
+            self.roots.append(cid)
+        yield self.publication.root, self.publication.document
+
+
+def _files_linked(publication: Publication) -> tuple[Cid, ...]:
+    """The files that a document links to."""
+    links = links_of(publication.root, publication.document)
+    return tuple(link for link in links if link.codec is not Codec.DAG_CBOR)
+
+
+def _link(value: object) -> Cid | None:
+    """The CID in a link as DAG-JSON has it."""
+    return cid_in(value.get("/")) if isinstance(value, dict) else None
