@@ -19,7 +19,7 @@ from typing import BinaryIO, cast
 
 from swarm_chain.core.cids import Cid, parse_cid, verify
 from swarm_chain.core.publication import Publication
-from swarm_chain.errors import BlockNotFound, CorruptedBlock, InvalidCid, StoreUnavailable, TooLarge
+from swarm_chain.errors import BlockNotFound, CidMismatch, CorruptedBlock, InvalidCid, StoreUnavailable, TooLarge
 from swarm_chain.ports import MAX_BLOCK
 
 _LEFTOVER = ".swarm-chain-"
@@ -88,17 +88,17 @@ class LocalStore:
         path = self.path(cid)
         with _translated(self._root):
             try:
-                with path.open("rb") as stream:
+                with path.open("rb", buffering=0) as stream:
                     data = stream.read(max_bytes + 1)
-                    digest = hashlib.sha256(data)
-                    while more := stream.read(MAX_BLOCK):
-                        digest.update(more)
+                    if len(data) > max_bytes:
+                        self._check_once(cid, stream, path)
+                        raise TooLarge(f"the block {cid} has more than the {max_bytes} bytes allowed; leave it out")
             except FileNotFoundError:
                 raise BlockNotFound(f"{cid} is not in {self.name}; add a store that has it") from None
-        if digest.digest() != cid.digest:
-            raise _corrupted(cid, path)
-        if len(data) > max_bytes:
-            raise TooLarge(f"the block {cid} has more than the {max_bytes} bytes allowed; leave it out")
+        try:
+            verify(cid, data)
+        except CidMismatch as error:
+            raise _corrupted(cid, path) from error
         return data
 
     def open(self, cid: Cid) -> BinaryIO:
@@ -125,6 +125,7 @@ class LocalStore:
         version = (found.st_ino, found.st_mtime_ns, found.st_size)
         if self._checked.get(cid) == version:
             return
+        stream.seek(0)
         if hashlib.file_digest(stream, "sha256").digest() != cid.digest:
             raise _corrupted(cid, path)
         stream.seek(0)

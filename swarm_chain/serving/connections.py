@@ -39,6 +39,11 @@ class Server(TCPServer):
         super().__init__(address, Handler)
 
     @property
+    def count(self) -> int:
+        """Connections that are open."""
+        return len(self._open)
+
+    @property
     def is_crowded(self) -> bool:
         """Whether connections are scarce: then each serves one request."""
         return len(self._open) * 4 > self.limits.connections * 3

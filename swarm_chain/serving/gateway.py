@@ -38,6 +38,11 @@ class Gateway:
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
+    @property
+    def connections(self) -> int:
+        """How many readers are connected."""
+        return self._server.count
+
     def stop(self) -> None:
         """Takes no more connections, and returns once the answers under way have ended or had their time."""
         self._server.shutdown()

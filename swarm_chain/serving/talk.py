@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_PATIENCE: Final = 0.5
 _METHODS: Final = "GET, HEAD, OPTIONS"
 
 
@@ -35,7 +36,6 @@ class Talk(BaseHTTPRequestHandler):
         self.wire = Wire(self.request, idle=self.limits.idle)
         self.rfile = self.wire.makefile()
         self.wfile = cast("BufferedIOBase", _Outgoing(self.wire))
-        self.path = self.requestline = ""
 
     def finish(self) -> None:
         """Nothing is left to be written; the server closes the connection."""
@@ -43,6 +43,7 @@ class Talk(BaseHTTPRequestHandler):
     def handle_one_request(self) -> None:
         """Answers one request."""
         self.has_begun = self.has_ended = False
+        self.command = self.path = self.requestline = ""
         self.wire.allow(seconds=self.limits.head, received=self.limits.head_bytes)
         try:
             super().handle_one_request()
@@ -120,8 +121,16 @@ class Talk(BaseHTTPRequestHandler):
         try:
             self.request_version = "HTTP/1.1"
             self.refuse(status, why)
+            self._hear_out()
         except OSError:
             log.debug("%s does not listen", self.client_address[0])
+
+    def _hear_out(self) -> None:
+        """Takes a little of what still comes: a connection that is closed before loses what was answered."""
+        self.request.shutdown(socket.SHUT_WR)
+        self.wire.allow(seconds=_PATIENCE, received=self.limits.head_bytes * 4)
+        while self.wire.recv_into(bytearray(self.limits.head_bytes)):
+            pass
 
     def _has_body(self) -> bool:
         return self.headers.get("Content-Length", "0").strip() != "0" or "Transfer-Encoding" in self.headers

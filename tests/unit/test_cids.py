@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import subprocess
 import sys
+from collections.abc import Callable
 
 import multiformats
 import pytest
@@ -140,3 +141,21 @@ def test_parse_foreign_cid__version_0__is_a_file_s_node(digest: Digest) -> None:
 def test_parse_foreign_cid__anything_else__raises_invalid_cid(text: str) -> None:
     with pytest.raises(InvalidCid):
         parse_foreign_cid(text)
+
+
+def test_verify__same_bytes_again__are_checked_against_every_other_cid() -> None:
+    data = b"a block"
+    verify(cid_of(data, Codec.RAW), data)
+    verify(cid_of(data, Codec.DAG_PB), data)
+    with pytest.raises(CidMismatch):
+        verify(cid_of(b"another", Codec.RAW), data)
+
+
+@pytest.mark.parametrize("kind", [bytearray, lambda data: memoryview(bytearray(data))])
+def test_verify__bytes_that_change_after_they_were_verified__raises(kind: Callable[[bytes], bytearray]) -> None:
+    data = kind(b"a block")
+    cid = cid_of(data, Codec.RAW)
+    verify(cid, data)
+    data[0] ^= 1
+    with pytest.raises(CidMismatch):
+        verify(cid, data)

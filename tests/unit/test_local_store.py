@@ -232,3 +232,40 @@ def test_put__a_process_killed_in_the_middle__leaves_whole_blocks_only(tmp_path:
     store = LocalStore(tmp_path)
     assert all(parse_cid(Path(name).name) for name in files(tmp_path) if not name.startswith("."))
     assert all(store.get(cid) for cid in store.cids())
+
+
+def test_open__a_block__is_its_file(store: LocalStore) -> None:
+    store.put(CID, BLOCK)
+    with store.open(CID) as file:
+        assert file.read() == BLOCK
+
+
+def test_open__block_that_is_not_there__raises_block_not_found(store: LocalStore) -> None:
+    with pytest.raises(BlockNotFound):
+        store.open(CID)
+
+
+def test_open__block_that_was_changed_on_disk__raises_whenever_that_was(store: LocalStore) -> None:
+    store.put(CID, BLOCK)
+    with store.open(CID):
+        pass
+    flip_a_bit(store.path(CID))
+    for _ in range(2):
+        with pytest.raises(CorruptedBlock, match="delete the file"):
+            store.open(CID)
+    store.put(CID, BLOCK)
+    with store.open(CID) as file:
+        assert file.read() == BLOCK
+
+
+def test_open__again_and_again__reads_the_file_through_once(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.put(CID, BLOCK)
+    monkeypatch.setattr(local_store, "_REMEMBERED", 1)
+    other = cid_of(b"other", Codec.RAW)
+    store.put(other, b"other")
+    checked = []
+    digest = local_store.hashlib.file_digest
+    monkeypatch.setattr(local_store.hashlib, "file_digest", lambda *args: checked.append(1) or digest(*args))
+    for cid, expected in ((CID, 1), (CID, 1), (other, 2), (CID, 3)):
+        store.open(cid).close()
+        assert len(checked) == expected
