@@ -5,18 +5,29 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 
+from swarm_chain.agent.gathering import Get, Time, gather
 from swarm_chain.agent.heads import Heads
 from swarm_chain.core import documents
 from swarm_chain.core.cids import Cid, document_cid
 from swarm_chain.core.documents import Reason, ResultDocument, TaskDocument
-from swarm_chain.core.judge import Base, BuiltResult, Reveal, RoundFacts, build_result, judge_updates
+from swarm_chain.core.judge import (
+    Base,
+    BuiltResult,
+    Reveal,
+    RoundFacts,
+    build_result,
+    judge_document,
+    judge_updates,
+)
 from swarm_chain.core.publication import Publication
 from swarm_chain.core.rounds import FIRST_WORD, LAST_WORD, Candidate, choose_result
 from swarm_chain.core.spool import Spool
 from swarm_chain.core.unixfs import File
-from swarm_chain.errors import Malformed, StoreError
+from swarm_chain.errors import Malformed, MalformedFile, StoreError
 from swarm_chain.ports import Chain, UpdateStore
 from swarm_chain.types import (
     ZERO_DIGEST,
@@ -56,6 +67,7 @@ class _Round:
         self.base = base
         self.nodes = frozenset(reveal.node for reveal in facts.reveals)
         self.missing = self.nodes
+        self.tries: Counter[Address] = Counter()
         self.built: dict[Digest, _Built] = {}
         self.refused: set[Digest] = set()
         self.mine: _Built | None = None
@@ -86,7 +98,7 @@ class Convergence:
             return None  # An endpoint that lags behind the one that was looked at.
         self._since = BlockNumber(max(events[0].block_number - REORGANISED, 0))
         round_ = self._enter(view, events)
-        self._merge_own(round_, _elapsed(view))
+        self._merge_own(round_, view)
         attestations = _attestations(events)
         if view.node.attested_round == view.round.round or _elapsed(view) >= LAST_WORD:
             self._reexecute_one(round_, view, attestations)
@@ -128,21 +140,37 @@ class Convergence:
 
     # -------------------------------------------------------------------------------------------------------- results
 
-    def _merge_own(self, round_: _Round, elapsed: float) -> None:
+    def _merge_own(self, round_: _Round, view: ChainView) -> None:
         """Builds this node's own result once all bytes are here, or when it is time to do without some."""
         if round_.mine is not None and not round_.mine.unavailable:
             return
-        missing = self._missing(round_)
-        if missing and elapsed < FIRST_WORD:
+        missing = self._missing(round_, view)
+        if missing and _elapsed(view) < FIRST_WORD:
             return
         round_.mine = round_.built_without(missing) or self._build(round_, missing)
 
-    def _missing(self, round_: _Round) -> frozenset[Address]:
-        """The nodes whose update could not be had so far, after each was tried again."""
-        facts = replace(round_.facts, reveals=tuple(one for one in round_.facts.reveals if one.node in round_.missing))
-        judged = judge_updates(task=self._task, base=round_.base, facts=facts, library=self._spool)
+    def _missing(self, round_: _Round, view: ChainView) -> frozenset[Address]:
+        """The nodes whose update could not be had so far, after each was tried again; the least tried first."""
+        reveals = [one for one in round_.facts.reveals if one.node in round_.missing]
+        reveals.sort(key=lambda one: (round_.tries[one.node], one.order))
+        failed = gather(reveals, self._store.get, partial(self._fetch, round_.facts), Time.of(view))
+        round_.tries.update(failed.keys())
+        for node, why in failed.items():
+            log.info("round %d: the update of 0x%s is not here yet: %s", round_.facts.round, node.hex(), why)
+        facts = replace(round_.facts, reveals=tuple(reveals))
+        judged = judge_updates(
+            task=self._task, base=round_.base, facts=facts, library=self._spool, withheld=failed.keys()
+        )
         round_.missing = frozenset(one.reveal.node for one in judged if one.reason is Reason.UNAVAILABLE)
         return round_.missing
+
+    def _fetch(self, facts: RoundFacts, reveal: Reveal, get: Get) -> None:
+        """Puts all of an update into the spool, unless its document says that it does not count. Raises as `get`."""
+        library = self._spool.through(get)
+        judged = judge_document(library.document(reveal.digest), reveal, facts, self._task)
+        if judged.document is not None and judged.reason is None:
+            with suppress(MalformedFile):
+                library.weights(File(cid=judged.document.weights, size=judged.document.bytes))
 
     def _reexecute_one(self, round_: _Round, view: ChainView, attestations: Counter[Digest]) -> None:
         """Computes the most attested result that was not looked at yet: one a look, whatever strangers attest to."""
@@ -164,7 +192,7 @@ class Convergence:
             return self._refuse(round_, digest, f"it should have been {document_cid(known.digest)}")
         if not without <= round_.nodes or not _is_enough(without, view):
             return self._refuse(round_, digest, "it does without nodes that it must not leave out")
-        if not self._missing(round_) <= without:
+        if not self._missing(round_, view) <= without:
             return False
         built = self._build(round_, without)
         if built.unavailable == without and built.digest != digest:

@@ -6,6 +6,7 @@ All of it can be fetched again, but for what `add` was given and nobody publishe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from copy import copy
 from pathlib import Path
 
 from swarm_chain.core.cids import Cid, document_cid, verify
@@ -20,6 +21,7 @@ class Spool:
     """The `judge.Library` over a store's `get`: documents and weights fetched once, weights kept as files.
 
     A failure is not remembered: the next call asks the store again, since a peer's blocks may have come meanwhile.
+    Several threads may fetch at once.
     """
 
     def __init__(self, folder: Path, get: Callable[..., bytes]) -> None:
@@ -29,6 +31,12 @@ class Spool:
         folder.mkdir(parents=True, exist_ok=True)
         for leftover in self._leftovers():
             leftover.unlink(missing_ok=True)
+
+    def through(self, get: Callable[..., bytes]) -> Spool:
+        """The same spool, with everything that is in it, over another `get`."""
+        twin = copy(self)
+        twin._get = get
+        return twin
 
     def document(self, digest: Digest) -> bytes:
         """The block of a document. Raises what `get` raises, and `CidMismatch`."""
