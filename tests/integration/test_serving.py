@@ -370,9 +370,8 @@ def test_car__of_the_whole__imports_into_a_real_node(
     document = put(store, {"type": "swarm-chain/test", "weights": root})
     car = ask(gateway, f"/ipfs/{document}?format=car").content
 
-    answer = requests.post(
-        f"{ipfs.url}/api/v0/dag/import?pin-roots=true", files={"file": ("file.car", car)}, timeout=60
-    )
+    part = {"file": ("file.car", car, "application/octet-stream")}
+    answer = requests.post(f"{ipfs.url}/api/v0/dag/import?pin-roots=true", files=part, timeout=60)
 
     assert answer.status_code == 200, answer.text
     said = [json.loads(line) for line in answer.text.splitlines()]
