@@ -287,6 +287,8 @@ class Script:
                 withheld=[self.address(node) for node in withheld],
             )
             import_file(built.weights, self.store.put)
+            if built.state is not None:
+                import_file(built.state, self.store.put)
             return Made(document=built.document, parameters=weights.load(built.weights))
 
     def merge_all(self, updates: Mapping[int, Update]) -> Made:

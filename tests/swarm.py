@@ -198,8 +198,10 @@ class Swarm:
         is_sealed: bool = True,
         faults: Mapping[int, Fault] | None = None,
         policies: Mapping[int, Policy] | None = None,
+        merge: MergeSettings | None = None,
     ) -> None:
         self.folder = folder
+        self.merge = merge or MergeSettings(rule="mean")
         self.policies = dict(policies or {})
         self.faults = dict(faults or {})
         self.shared = MemoryStore()
@@ -211,7 +213,7 @@ class Swarm:
 
     def _genesis(self) -> Genesis:
         parameters = {"a": np.zeros((2, 3), np.float32), "b": np.zeros((), np.float32)}
-        task, data = task_of(parameters), weights.encode(parameters)
+        task, data = replace(task_of(parameters), merge=self.merge), weights.encode(parameters)
         file = unixfs.import_bytes(data)
         return Genesis(task=task, result=genesis(task, weights=file.cid, size=file.size), weights=data)
 

@@ -56,7 +56,7 @@ class _Built:
     included: int
     unavailable: frozenset[Address]
     document: bytes
-    weights: Cid
+    files: tuple[Cid, ...]
 
 
 class _Round:
@@ -209,7 +209,7 @@ class Convergence:
             withheld=without,
         )
         if result.document.included:
-            self._spool.adopt(result.weights, File(cid=result.document.weights, size=result.document.bytes))
+            self._adopt(result)
         built = _built(result)
         round_.built[built.digest] = built
         for one in result.judgements:
@@ -218,6 +218,13 @@ class Convergence:
                 log.warning("round %d leaves out 0x%s: %s (%s)", round_.facts.round, node, one.reason, one.detail)
         return built
 
+    def _adopt(self, result: BuiltResult) -> None:
+        """Keeps the files of a result that was merged here."""
+        document = result.document
+        self._spool.adopt(result.weights, File(cid=document.weights, size=document.bytes))
+        if result.state is not None and document.state is not None:
+            self._spool.adopt(result.state, File(cid=document.state, size=result.state.stat().st_size))
+
     def _refuse(self, round_: _Round, digest: Digest, why: str) -> bool:
         round_.refused.add(digest)
         log.warning("round %d: the attested result %s is wrong: %s", round_.facts.round, document_cid(digest), why)
@@ -225,7 +232,7 @@ class Convergence:
 
     def _publish(self, built: _Built) -> None:
         """Serves a result; what it was made from is served since it was fetched."""
-        self._store.publish(Publication(document=built.document, files=(self._spool.path(built.weights),)))
+        self._store.publish(Publication(document=built.document, files=tuple(map(self._spool.path, built.files))))
 
 
 def _is_whole(events: Sequence[Event], view: ChainView) -> bool:
@@ -251,12 +258,13 @@ def reveals_in(events: Iterable[Event]) -> tuple[Reveal, ...]:
 
 
 def _built(result: BuiltResult) -> _Built:
+    state = result.document.state if result.state is not None else None
     return _Built(
         digest=result.document.digest(),
         included=len(result.document.included),
         unavailable=frozenset(result.unavailable),
         document=result.document.encode(),
-        weights=result.document.weights,
+        files=tuple(cid for cid in (result.document.weights, state) if cid is not None),
     )
 
 

@@ -9,9 +9,11 @@ from swarm_chain.agent.journal import Journal
 from swarm_chain.core import documents, weights
 from swarm_chain.core.cids import Cid, document_cid
 from swarm_chain.core.documents import ResultDocument, TaskDocument
+from swarm_chain.core.merge import rule_of
 from swarm_chain.core.spool import Spool
+from swarm_chain.core.step_state import read_state
 from swarm_chain.core.unixfs import File
-from swarm_chain.core.weights import WeightsFile, check_finite, model_digest
+from swarm_chain.core.weights import Specs, WeightsFile, check_finite, model_digest
 from swarm_chain.errors import ShapeMismatch, TaskMismatch, TooLarge
 from swarm_chain.ports import UpdateStore
 from swarm_chain.types import Digest, Parameters
@@ -19,11 +21,12 @@ from swarm_chain.types import Digest, Parameters
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Head:
-    """A result and its weights, on this disk and checked."""
+    """A result, its weights and what its step carries on, on this disk and checked."""
 
     digest: Digest
     document: ResultDocument
     weights: Path
+    state: Path | None = None
 
 
 class Heads:
@@ -42,7 +45,7 @@ class Heads:
         """Makes a result the node's own. Raises what a store does, `TaskMismatch`, `ShapeMismatch`, `NotFinite`."""
         document = self.head(result).document
         self._journal.adopt(result, document.weights)
-        self._prune(document.weights)
+        self._prune(document)
 
     def document(self, result: Digest) -> ResultDocument:
         """A result's document. Raises what a store does, and `Malformed`."""
@@ -59,21 +62,23 @@ class Heads:
         if document.bytes > self._task.update.max_bytes:
             raise TooLarge(f"result {document_cid(result)} declares {document.bytes} bytes of weights, too many")
         path = self._spool.weights(File(cid=document.weights, size=document.bytes))
-        self._check(path)
-        return Head(digest=result, document=document, weights=path)
+        specs = self._check(path)
+        state = read_state(rule_of(self._task.merge).step, document.state, specs, self._spool.weights)
+        return Head(digest=result, document=document, weights=path, state=state)
 
     def parameters(self, result: Digest) -> Parameters:
         """A result's tensors, in memory."""
         return weights.load(self.head(result).weights)
 
-    def _check(self, path: Path) -> None:
+    def _check(self, path: Path) -> Specs:
         with WeightsFile(path) as opened:
             if model_digest(opened.specs) != self._task.model:
                 raise ShapeMismatch("the head's tensors are not the task's model; this swarm is broken from its start")
             check_finite(opened)
+            return opened.specs
 
-    def _prune(self, head: Cid) -> None:
-        """Keeps the head, what was trained, which is submitted again if a round aborts, and the node's memory."""
+    def _prune(self, head: ResultDocument) -> None:
+        """Keeps the head, its state, what was trained, to submit it again if a round aborts, and the node's memory."""
         training = self._journal.training()
-        wanted = (head, training.weights, training.memory) if training else (head,)
-        self._spool.keep_only({cid for cid in wanted if cid is not None})
+        wanted = (training.weights, training.memory) if training else ()
+        self._spool.keep_only({cid for cid in (head.weights, head.state, *wanted) if cid is not None})

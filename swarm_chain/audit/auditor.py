@@ -20,6 +20,8 @@ from swarm_chain.audit.history import History, RoundRecord
 from swarm_chain.audit.reader import Block, HistoryReader
 from swarm_chain.audit.report import AuditReport, Fault, Finding, Outcome, RoundReport, Scope
 from swarm_chain.audit.state import check_configuration, check_state
+from swarm_chain.core.cids import Cid
+from swarm_chain.core.documents import ResultDocument
 from swarm_chain.core.merge.arithmetic import check_arithmetic
 from swarm_chain.errors import ConfigurationError, InvalidAnswer, NotACoordinator, StoreUnavailable
 from swarm_chain.ports import UpdateStore
@@ -235,7 +237,7 @@ class _Auditor:
             fault=ground.rule_fault,
         )
         execution = execute(round_, rules, self._evidence, required=history.required(round_.expected))
-        self._evidence.keep_only({execution.claimed.weights} if execution.claimed else set())
+        self._evidence.keep_only(_files(execution.claimed))
         return execution
 
     # ------------------------------------------------------------------------------------------------------- the report
@@ -282,6 +284,11 @@ class _Auditor:
 
     def _tell(self, doing: str, done: int, total: int) -> None:
         self._on_progress(Step(doing=doing, done=done, total=total))
+
+
+def _files(result: ResultDocument | None) -> set[Cid]:
+    """The files that the next round starts from."""
+    return {cid for cid in (result.weights, result.state) if cid is not None} if result else set()
 
 
 def _chosen(history: History, numbers: Collection[int] | None) -> frozenset[RoundNumber]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from swarm_chain.audit.comparison import Entry, Judged, compare_lists
@@ -15,8 +16,9 @@ from swarm_chain.core.cids import document_cid, document_digest
 from swarm_chain.core.documents import Excluded, Reason, ResultDocument, TaskDocument, UpdateDocument
 from swarm_chain.core.fields import Scalar
 from swarm_chain.core.judge import Base, BuiltResult, Judgement, RoundFacts, build_result, compared_with, judge_updates
+from swarm_chain.core.step_state import MAX_STATE
 from swarm_chain.core.unixfs import File
-from swarm_chain.errors import Malformed, MergeError, ShapeMismatch, StoreError, TooLarge
+from swarm_chain.errors import Malformed, MergeError, NotFinite, ShapeMismatch, StoreError, TooLarge
 from swarm_chain.types import Address
 
 
@@ -127,7 +129,7 @@ class _Executor:
             judgements = built.judgements if built else self._judgements(self._as_far_as_there(base), claimed)
         except StoreError:
             return None, False
-        except (Malformed, ShapeMismatch, MergeError) as error:
+        except (Malformed, ShapeMismatch, NotFinite, MergeError) as error:
             self._find(Fault.UNUSABLE_BASE, f"nothing can be merged on what the round starts from: {error}")
             return None, False
         if self._rules.fault is not None:
@@ -152,6 +154,8 @@ class _Executor:
     def _base(self) -> Base:
         document = self._evidence.read(self._round.base, ResultDocument)
         self._names.setdefault(document.weights, ("the base's weights", ()))
+        if document.state is not None:
+            self._names.setdefault(document.state, ("the base's state", ()))
         entries: list[Entry] = [*document.included, *document.excluded]
         for entry in entries:
             what = "an update of the round before, without which copies of it cannot be told"
@@ -238,7 +242,18 @@ class _Executor:
             self._find(Fault.WRONG_WEIGHTS, self._explain(said, right, built), *self._attesters)
         elif built.document.included:
             self._evidence.adopt(built.weights, right)
+            self._check_state(claimed, built)
         return said == right
+
+    def _check_state(self, claimed: ResultDocument, built: BuiltResult) -> None:
+        """Looks whether a store has the state that the merge gave, without which nobody could go on."""
+        if built.state is None or claimed.state is None or claimed.state != built.document.state:
+            return
+        self._names.setdefault(claimed.state, ("the result's state", self._attesters))
+        file = File(cid=claimed.state, size=built.state.stat().st_size)
+        with suppress(StoreError):  # It is remembered, and named.
+            self._evidence.check_file(file)
+        self._evidence.adopt(built.state, file)
 
     def _explain(self, said: File, right: File, built: BuiltResult) -> str:
         what = f"the result's weights are {said.cid} where the merge gives {right.cid}"
@@ -265,7 +280,7 @@ class _Executor:
             return
         self._names.setdefault(claimed.state, ("the result's state", self._attesters))
         try:
-            self._evidence.glance(claimed.state, max_bytes=self._rules.task.update.max_bytes * 4)
+            self._evidence.glance(claimed.state, max_bytes=self._rules.task.update.max_bytes * MAX_STATE)
         except Malformed as error:
             self._find(Fault.WRONG_STATE, f"the result's state is no file: {error}", *self._attesters)
 

@@ -12,9 +12,10 @@ from swarm_chain.audit.report import Fault, Finding
 from swarm_chain.core import merge
 from swarm_chain.core.cids import Cid, document_cid
 from swarm_chain.core.documents import Document, ResultDocument, RuleChoice, TaskDocument
+from swarm_chain.core.step_state import MAX_STATE, read_state
 from swarm_chain.core.unixfs import File
-from swarm_chain.core.weights import WeightsFile, check_finite, model_digest
-from swarm_chain.errors import Malformed, MalformedWeights, MergeError, NotFinite, StoreError, TooLarge
+from swarm_chain.core.weights import Specs, WeightsFile, check_finite, model_digest
+from swarm_chain.errors import Malformed, MalformedWeights, MergeError, NotFinite, ShapeMismatch, StoreError, TooLarge
 from swarm_chain.types import Digest, RoundNumber, SwarmConfig
 
 D = TypeVar("D", bound=Document)
@@ -105,13 +106,28 @@ def _check_genesis(evidence: Evidence, genesis: ResultDocument, task: TaskDocume
                 yield Finding(fault=Fault.WRONG_WEIGHTS, message=message, round=GENESIS)
             check_finite(weights)
         if genesis.state is not None:
-            evidence.glance(genesis.state, max_bytes=task.update.max_bytes)
+            names[genesis.state] = ("the genesis' state", ())
+            yield from _check_state(evidence, genesis, task, weights.specs)
     except StoreError:
         return
     except (MalformedWeights, NotFinite) as error:
         yield Finding(fault=Fault.WRONG_WEIGHTS, message=f"the genesis' weights: {error}", round=GENESIS)
     except Malformed as error:
         yield Finding(fault=Fault.MALFORMED_DOCUMENT, message=f"the genesis: {error}", round=GENESIS)
+
+
+def _check_state(evidence: Evidence, genesis: ResultDocument, task: TaskDocument, model: Specs) -> Iterator[Finding]:
+    """What a genesis carries on of an earlier swarm. Raises a `StoreError`."""
+    try:
+        step = merge.rule_of(task.merge).step
+    except MergeError:
+        step = None  # Why the rule cannot be used is another finding.
+    try:
+        if step is None and genesis.state is not None:
+            evidence.glance(genesis.state, max_bytes=task.update.max_bytes * MAX_STATE)
+        read_state(step, genesis.state, model, evidence.weights)
+    except (Malformed, ShapeMismatch, NotFinite) as error:
+        yield Finding(fault=Fault.WRONG_STATE, message=f"the genesis' state: {error}", round=GENESIS)
 
 
 def _check_fields(genesis: ResultDocument, task: TaskDocument) -> Iterator[Finding]:

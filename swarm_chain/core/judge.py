@@ -22,6 +22,7 @@ from swarm_chain.core.documents import (
     TaskDocument,
     UpdateDocument,
 )
+from swarm_chain.core.step_state import read_state
 from swarm_chain.core.unixfs import File
 from swarm_chain.core.weights import Specs, WeightsFile, check_finite, check_shapes, model_digest
 from swarm_chain.errors import (
@@ -102,11 +103,15 @@ class Judgement:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BuiltResult:
-    """A round's result: its document, its weights as a local file, and why each update counts or does not."""
+    """A round's result: its document, its weights as a local file, and why each update counts or does not.
+
+    `state` is the file that the document's state links to, where the merge rule has a step.
+    """
 
     document: ResultDocument
     weights: Path
     judgements: tuple[Judgement, ...]
+    state: Path | None = None
 
     @property
     def unavailable(self) -> tuple[Address, ...]:
@@ -123,15 +128,17 @@ def build_result(
     out: Path,
     withheld: Collection[Address] = (),
 ) -> BuiltResult:
-    """The result of a round, its weights written to `out`.
+    """The result of a round, its weights written to `out`, and what a step carries on beside it (`state_beside`).
 
     `withheld` names nodes to treat as unavailable whatever the library has: to re-execute a result that others
     attested, pass the nodes it excludes as `unavailable`. Where nothing is merged, the weights are the base's own
     file and `out` is not written. Raises `MergeError` where the base is not the round's or the rule cannot be used,
-    and what `judge_updates` does.
+    a `StoreError`, `Malformed`, `ShapeMismatch` or `NotFinite` for a base's state that cannot be gone on with, and what
+    `judge_updates` does.
     """
     rule = merging.rule_of(task.merge)
     _check_base(task, base, facts)
+    state = _state_of(base, rule, library)
     judgements = judge_updates(task=task, base=base, facts=facts, library=library, withheld=withheld)
     counted = [one for one in judgements if one.reason is None]
     merged = merging.merge(
@@ -140,13 +147,22 @@ def build_result(
         max_samples=task.merge.max_samples,
         max_share_bps=task.merge.max_share_bps,
         out=out,
+        base=base.weights,
+        state=state,
+        state_out=state_beside(out),
     )
     judgements = _with_rejected(judgements, merged)
     return BuiltResult(
         document=_result(task, base, facts, judgements, merged),
         weights=base.weights if merged is None else out,
         judgements=judgements,
+        state=_state_path(state, merged, out),
     )
+
+
+def state_beside(out: Path) -> Path:
+    """Where a merge that is written to `out` leaves what its step carries on."""
+    return out.with_name(f"{out.stem}-state{out.suffix}")
 
 
 def judge_updates(
@@ -292,6 +308,18 @@ def _check_base(task: TaskDocument, base: Base, facts: RoundFacts) -> None:
             raise MergeError(f"the weights of base {base.document.weights} are not the task's model; check the task")
 
 
+def _state_of(base: Base, rule: merging.Recipe, library: Library) -> Path | None:
+    """What the base's step carried on. Raises a `StoreError`, and what `read_state` does."""
+    with WeightsFile(base.weights) as weights:
+        return read_state(rule.step, base.document.state, weights.specs, library.weights)
+
+
+def _state_path(before: Path | None, merged: merging.Merged | None, out: Path) -> Path | None:
+    if merged is None:
+        return before
+    return state_beside(out) if merged.state else None
+
+
 def _path(judgement: Judgement) -> Path:
     if judgement.weights is None:
         raise MergeError(f"no weights of 0x{judgement.reveal.node.hex()} at hand; fetch them first")
@@ -327,7 +355,7 @@ def _result(
         base=document_cid(facts.base),
         weights=merged.file.cid if merged else old.weights,
         bytes=merged.file.size if merged else old.bytes,
-        state=None if merged else old.state,
+        state=(merged.state.cid if merged.state else None) if merged else old.state,
         included=tuple(
             Included(
                 node=one.reveal.node,
