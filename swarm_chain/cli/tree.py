@@ -17,6 +17,7 @@ COMMANDS = {
     "join": ("swarm_chain.cli.join:join", "Join a swarm with an invitation code."),
     "task": ("swarm_chain.cli.task:task", "Read a swarm's task before joining."),
     "agent": ("swarm_chain.cli.agent:agent", "Take part in a swarm."),
+    "store": ("swarm_chain.cli.store:store", "Let other machines read a store."),
     "status": ("swarm_chain.cli.status:status", "Show what a swarm does, and what it waits for."),
     "report": ("swarm_chain.cli.report:report", "Write a page on a swarm: one HTML file, to be opened from anywhere."),
     "audit": ("swarm_chain.cli.audit:audit", "Re-run every round of a swarm, from a chain and a store alone."),
