@@ -10,7 +10,8 @@ from typing import Final
 from swarm_chain.accounts import Signer, open_keystore
 from swarm_chain.adapters.counting_store import CountingStore
 from swarm_chain.adapters.meter import Meter
-from swarm_chain.adapters.stores import open_stores
+from swarm_chain.adapters.peer_stores import with_peers
+from swarm_chain.adapters.stores import is_folder, local_store, open_stores
 from swarm_chain.adapters.torch_trainer import TorchTrainer
 from swarm_chain.adapters.web3_chain import Web3Chain
 from swarm_chain.agent.activity import OnActivity
@@ -28,19 +29,28 @@ from swarm_chain.core.spool import Spool
 from swarm_chain.errors import AccountError, TaskMismatch
 from swarm_chain.genesis import task_of
 from swarm_chain.ports import Chain, Trainer, UpdateStore
+from swarm_chain.serving.served import Served, Serving
 
 DEVELOPMENT_PACE: Final = (0.1, 1.0)
 """Seconds between looks, and of spread, where a transaction is in a block at once."""
 PACE: Final = (3.0, 24.0)
 """The same where blocks take about twelve seconds."""
+LOOKS_AT_PEERS: Final = 1.0
+"""Seconds between two looks at what peers announced, at least."""
 
 
 def build_agent(
-    config: NodeConfig, *, password: str, policy: Policy, on_activity: OnActivity, meter: Meter | None = None
+    config: NodeConfig,
+    *,
+    password: str,
+    policy: Policy,
+    on_activity: OnActivity,
+    meter: Meter | None = None,
+    stores: Stores | None = None,
 ) -> Agent:
     """The agent of a configured node. Asks the chain and the stores; raises what they, the keystore and the task do.
 
-    `meter` counts the bytes that go to endpoints and stores, and that come from them.
+    `meter` counts the bytes that go to endpoints and stores, and that come from them. `stores` is as for `wire_agent`.
     """
     meter = meter or Meter()
     signer = _signer(config, password)
@@ -52,13 +62,16 @@ def build_agent(
         deployed_at=config.deployment_block,
         meter=meter,
     )
-    store = CountingStore(open_stores(config.stores), meter)
+    poll, spread = pace_of(config.chain_id, config.rpc_urls)
+    own = open_stores(config.stores)
+    store = CountingStore(
+        with_peers(own, chain, allow_private=config.allow_private_addresses, every=max(poll, LOOKS_AT_PEERS)), meter
+    )
     task = documents.read(store.get, chain.swarm_info().config.task_digest, TaskDocument)
     if task.name != config.task:
         raise TaskMismatch(
             f"this node is configured for task {config.task}, and the swarm's is {task.name}; join again"
         )
-    poll, spread = pace_of(config.chain_id, config.rpc_urls)
     return wire_agent(
         task=task,
         chain=chain,
@@ -68,6 +81,22 @@ def build_agent(
         spool=spool_folder(config),
         policy=replace(policy, poll=poll, spread=spread),
         on_activity=on_activity,
+        stores=stores,
+    )
+
+
+def serve_node(config: NodeConfig) -> Served:
+    """A node's local store, served to peers as its configuration says. Raises `ConfigurationError`, `PortInUse`."""
+    folders = [spec for spec in config.stores if is_folder(spec)]
+    return Served(
+        local_store(folders[0]) if folders else None,
+        Serving(
+            serve=config.serve,
+            announce=config.announce,
+            rpc_urls=config.rpc_urls,
+            allow_private=config.allow_private_addresses,
+            folder=config.journal.parent,
+        ),
     )
 
 

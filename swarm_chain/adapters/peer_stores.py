@@ -9,13 +9,14 @@ from functools import partial
 from threading import Lock
 from typing import Final, TypeVar
 
+from swarm_chain.adapters.composite_store import CompositeStore
 from swarm_chain.adapters.peers.announced import Announced
 from swarm_chain.adapters.peers.peer import Peer
 from swarm_chain.adapters.peers.racing import NoneArrivedError, first_of
 from swarm_chain.core.cids import Cid, Codec
 from swarm_chain.core.publication import Publication
 from swarm_chain.errors import BlockNotFound, StoreError, StoreUnavailable
-from swarm_chain.ports import MAX_BLOCK, Chain
+from swarm_chain.ports import MAX_BLOCK, Chain, UpdateStore
 from swarm_chain.types import Address
 
 T = TypeVar("T")
@@ -142,6 +143,12 @@ class PeerStores:
 
     def _peer(self, node: Address, urls: tuple[str, ...]) -> Peer:
         return Peer(node, urls, seconds=self._seconds, allow_private=self._allow_private, clock=self._clock)
+
+
+def with_peers(store: UpdateStore | None, chain: Chain, *, allow_private: bool, every: float = 3.0) -> UpdateStore:
+    """A store, and after it the other nodes' stores; what comes from these is kept where it can be written to."""
+    peers = PeerStores(chain, allow_private=allow_private, every=every)
+    return peers if store is None else CompositeStore([store, peers])
 
 
 def _error(none: NoneArrivedError, cid: Cid, *, resting: bool) -> StoreError:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from swarm_chain.adapters.composite_store import CompositeStore
 from swarm_chain.errors import ConfigurationError
 from swarm_chain.ports import UpdateStore
 
+if TYPE_CHECKING:
+    from swarm_chain.adapters.local_store import LocalStore
+
 KINDS = ("local:PATH", "kubo:ADDRESS", "gateway:URL")
 """What `--store` takes. Several URLs of gateways are separated by commas; ADDRESS is a multiaddr, a URL or a NAME."""
+
 
 def open_stores(specs: Sequence[str], *, writable: bool = True) -> UpdateStore:
     """One store for all of `specs`, in their order; one that is not written to must be there already.
@@ -63,6 +68,13 @@ def absolute_spec(spec: str) -> str:
     """The same store, named so that it is found from any folder: `local:/path`."""
     kind, _, place = spec.partition(":")
     return f"local:{Path(place).expanduser().absolute()}" if kind == "local" and place else spec
+
+
+def local_store(spec: str) -> LocalStore:
+    """The folder that a text like `local:PATH` names, made where there is none. Raises `StoreUnavailable`."""
+    from swarm_chain.adapters.local_store import LocalStore
+
+    return LocalStore(Path(spec.partition(":")[2]).expanduser())
 
 
 def is_folder(spec: str) -> bool:

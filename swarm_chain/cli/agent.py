@@ -6,8 +6,10 @@ import logging
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +17,7 @@ import click
 
 from swarm_chain.cli.options import password_file_option
 from swarm_chain.cli.output import printable, say
-from swarm_chain.cli.params import CONDITION
+from swarm_chain.cli.params import CONDITION, SERVING
 
 if TYPE_CHECKING:
     from swarm_chain.adapters.meter import Meter
@@ -24,6 +26,12 @@ if TYPE_CHECKING:
     from swarm_chain.agent.agent import Agent
     from swarm_chain.agent.policy import Condition, Policy
     from swarm_chain.config import NodeConfig
+    from swarm_chain.serving.served import Served
+
+QUIET = 15.0
+"""Seconds without a reader after which an agent that has ended serves no more."""
+LONGEST_SERVED_ON = 600.0
+"""Seconds for which it serves on at most."""
 
 
 @click.group()
@@ -63,6 +71,11 @@ def agent() -> None:
     type=click.Path(path_type=Path, file_okay=False),
     help="Write curves of metrics, samples, seconds and bytes by round, for `tensorboard --logdir DIR`.",
 )
+@click.option(
+    "--serve",
+    type=SERVING,
+    help="Where peers fetch this node's blocks: auto, HOST:PORT of this machine, or off. As in its configuration.",
+)
 @password_file_option
 def run(
     node: str | None,
@@ -71,6 +84,7 @@ def run(
     until: Condition | None,
     min_new_samples: int | None,
     tensorboard: Path | None,
+    serve: str | None,
     password_file: Path | None,
 ) -> None:
     """Train, submit, merge and attest, round after round, until told to end.
@@ -78,32 +92,37 @@ def run(
     NODE is a node that `join` configured here; it may be left out where there is only one. Ctrl-C lets the agent finish
     what it does and suspends its node, so that no peer waits for it; a second Ctrl-C ends it at once. Killed at any
     moment, it goes on where it was when it is started again.
+
+    Peers on other machines fetch from this node's local store, which it serves and announces where they can reach it.
     """
     from swarm_chain.config.threads import ask_for_one_thread
 
     ask_for_one_thread()
     from swarm_chain.adapters.meter import Meter
     from swarm_chain.agent.disk import translated
-    from swarm_chain.bootstrap import build_agent
+    from swarm_chain.bootstrap import build_agent, serve_node
     from swarm_chain.cli.nodes import find_node
     from swarm_chain.config import load_node_config
     from swarm_chain.status.node import traffic_so_far
 
     path = find_node(node, config_file)
     config = load_node_config(path)
+    config = config if serve is None else replace(config, serve=serve)
     meter = Meter(
         traffic_so_far(path.parent, chain_id=config.chain_id, contract=config.contract, account=config.account)
     )
-    with translated(), _showing(path, config, meter, tensorboard) as show:
+    with translated(), _showing(path, config, meter, tensorboard) as show, closing(serve_node(config)) as served:
         built = build_agent(
             config,
             password=_password(config, password_file),
             policy=_policy(config, rounds, until, min_new_samples),
             on_activity=show,
             meter=meter,
+            stores=served.stores,
         )
-        with _logging_to_stderr(), _ending_in_order(built):
+        with _logging_to_stderr(), _ending_in_order(built) as asked:
             built.run()
+            _serve_on(served, asked)
 
 
 def _password(config: NodeConfig, file: Path | None) -> str:
@@ -202,9 +221,24 @@ def _logging_to_stderr() -> Iterator[None]:
         logger.setLevel(before)
 
 
+def _serve_on(served: Served, asked: threading.Event) -> None:
+    """Serves until no peer has fetched for a while: those that are slower need what the last round ended in."""
+    quiet_since = until = time.monotonic()
+    if served.url is None or asked.is_set():
+        return
+    logging.getLogger("swarm_chain").info("serving on for peers that are slower; Ctrl-C ends")
+    until += LONGEST_SERVED_ON
+    while time.monotonic() < min(quiet_since + QUIET, until) and not asked.wait(0.2):
+        if served.connections:
+            quiet_since = time.monotonic()
+
+
 @contextmanager
-def _ending_in_order(agent: Agent) -> Iterator[None]:
-    """While inside, the first SIGINT or SIGTERM lets the agent end in order, and a second SIGINT ends it at once."""
+def _ending_in_order(agent: Agent) -> Iterator[threading.Event]:
+    """While inside, the first SIGINT or SIGTERM lets the agent end in order, and a second SIGINT ends it at once.
+
+    Gives what is set by the first.
+    """
     asked = threading.Event()
 
     def stop(number: int, _: object) -> None:
@@ -216,7 +250,7 @@ def _ending_in_order(agent: Agent) -> Iterator[None]:
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield asked
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -157,6 +157,20 @@ class PlaceParam(click.ParamType[str]):
         return str(value)
 
 
+class ServingParam(click.ParamType[str]):
+    """Where a node is served: `auto`, `off`, or an address of this machine with a port."""
+
+    name = "auto|HOST:PORT|off"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The text."""
+        from swarm_chain.config.serving import is_serving
+
+        if not is_serving(str(value)):
+            self.fail(f"{value!r} is no place to serve at; write auto, off, or e.g. 192.168.1.7:4801.", param, ctx)
+        return str(value)
+
+
 ADDRESS = AddressParam()
 DIGEST = DigestParam()
 DURATION = DurationParam()
@@ -164,3 +178,4 @@ ETHER = EtherParam()
 CONDITION = ConditionParam()
 SETTING = SettingParam()
 PLACE = PlaceParam()
+SERVING = ServingParam()
