@@ -5,6 +5,7 @@
 #   make verify     the same questions asked for longer: deep tests, more fuzzing of the contract
 #   make format     put the code into its form
 #   make artifact   compile the contract into the artifact that ships
+#   make snapshot   measure anew what each call costs
 #
 # Needs Python 3.11 or later with venv, Node 20 or later with npm, and nothing else. PYTHON=… picks another Python.
 
@@ -25,7 +26,7 @@ ARCH := $(shell uname -m | sed 's/x86_64/amd64/;s/aarch64/arm64/')
 FORGE := node_modules/@foundry-rs/forge-$(OS)-$(ARCH)/bin/forge
 export FOUNDRY_SOLC := $(CURDIR)/tools/solc
 
-.PHONY: help setup demo test verify format lint formatted types layers contracts contracts-deep coverage artifact
+.PHONY: help setup demo test verify format lint formatted types layers contracts contracts-deep coverage artifact snapshot
 
 help:
 	@sed -n 's/^#   make /make /p' Makefile
@@ -78,6 +79,10 @@ format: setup
 artifact: setup
 	$(BIN)/swarm-chain compile
 
+snapshot: setup
+	rm -f swarm_chain/artifacts/gas.json
+	FORGE_SNAPSHOT_CHECK=false FORGE_SNAPSHOT_EMIT=true $(FORGE) test --match-contract '^GasOf'
+
 # ---------------------------------------------------------------------------------------------------------------- parts
 
 lint: setup
@@ -93,7 +98,7 @@ layers: setup
 	$(BIN)/lint-imports
 
 contracts: setup
-	$(FORGE) test
+	FORGE_SNAPSHOT_CHECK=true FORGE_SNAPSHOT_EMIT=false $(FORGE) test
 
 # More inputs for every fuzzed function, and other walks for the invariants, whose lengths stand beside them.
 contracts-deep: setup

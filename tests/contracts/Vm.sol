@@ -28,6 +28,7 @@ interface Vm {
     function snapshotState() external returns (uint256 id);
     function revertToState(uint256 id) external returns (bool);
     function lastCallGas() external view returns (Gas memory);
+    function snapshotValue(string calldata group, string calldata name, uint256 value) external;
     function recordLogs() external;
     function getRecordedLogs() external returns (Log[] memory);
     function expectEmit(address emitter) external;
