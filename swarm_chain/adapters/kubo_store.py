@@ -28,8 +28,7 @@ log = logging.getLogger(__name__)
 
 _STAT: Final = 1
 """Seconds for looking whether a block is on the node itself."""
-_GRACE: Final = 5.0
-"""Seconds that a node gets beyond the time after which it is to give up by itself."""
+_VERSION: Final = 5
 _SLOWEST_LINE: Final = 64 * 1024
 """Bytes a second at which a block or a model still gets through."""
 _SLOWEST_DISK: Final = 4 * 1024 * 1024
@@ -76,8 +75,8 @@ class KuboStore:
         command = Command(
             name="block/get",
             arguments=(str(cid),),
-            options={"timeout": f"{self._timeout}s"},
-            seconds=self._timeout + _GRACE + most / _SLOWEST_LINE,
+            seconds=self._timeout,
+            transfer=most / _SLOWEST_LINE,
             max_bytes=most,
         )
         try:
@@ -95,8 +94,7 @@ class KuboStore:
 
     def has(self, cid: Cid) -> bool:
         """Whether the block is on the node itself. Raises `StoreUnavailable`."""
-        options = {"offline": "true", "timeout": f"{_STAT}s"}
-        command = Command(name="block/stat", arguments=(str(cid),), options=options, seconds=_STAT + _GRACE)
+        command = Command(name="block/stat", arguments=(str(cid),), options={"offline": "true"}, seconds=_STAT)
         try:
             return any(cid_in(answer.get("Key")) == cid for answer in self._rpc.values(command))
         except Refused as error:
@@ -177,9 +175,10 @@ class KuboStore:
         """Sends a document and its files in one go. Raises `Refused`, `PinFailed`, `StoreUnavailable`."""
         publication = upload.publication
         seconds = self._patience(publication.size)
+        # For the node, time begins with the first byte; here, when all were sent.
         timeout = seconds + publication.size / _SLOWEST_LINE
         options = {"pin-roots": str(pin).lower(), "stats": "true", "timeout": f"{timeout:.0f}s"}
-        command = Command(name="dag/import", options=options, seconds=seconds + _GRACE, file=File(upload.pieces))
+        command = Command(name="dag/import", options=options, seconds=seconds, file=File(upload.pieces))
         answers = self._rpc.values(command)
         if pin:
             self._require_pinned(publication.root, answers)
@@ -215,7 +214,7 @@ class KuboStore:
     def _codec_option(self) -> Callable[[Codec], Mapping[str, str]]:
         """How this node is told what a block is: js-ipfs knows nothing of the words that Kubo has for it."""
         try:
-            (version,) = self._rpc.values(Command(name="version", seconds=_GRACE))
+            (version,) = self._rpc.values(Command(name="version", seconds=_VERSION))
         except (Refused, ValueError) as error:
             raise StoreUnavailable(f"{self.name} does not say its version ({error}); look at the node") from error
         if "interface-ipfs-core" in version:

@@ -32,9 +32,8 @@ class Pins:
             "recursive": "true" if kind == "recursive" else "false",
             # Kubo then says at once what is missing; js-ipfs looks for it until the time is over.
             "offline": "true",
-            "timeout": f"{seconds:.0f}s",
         }
-        command = Command(name="pin/add", arguments=(str(cid),), options=options, seconds=seconds + 5)
+        command = Command(name="pin/add", arguments=(str(cid),), options=options, seconds=seconds)
         try:
             answers = self._rpc.values(command)
         except Refused as error:

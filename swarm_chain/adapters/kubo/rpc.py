@@ -22,6 +22,8 @@ from swarm_chain.errors import ConfigurationError, StoreUnavailable
 
 CONNECT: Final = 10.0
 """Seconds for connecting, and for each 64 KiB that are sent."""
+GRACE: float = 5.0
+"""Seconds that a node gets beyond those after which it is to give up by itself."""
 _PIECE: Final = 64 * 1024
 _MAX_SAID: Final = 300
 
@@ -66,12 +68,13 @@ class File:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Command:
-    """What is asked. The answer must be here, whole, `seconds` after all of it was sent."""
+    """What is asked. The node is told to end it after `seconds`, and gets `transfer` more until all is here."""
 
     name: str
     arguments: tuple[str, ...] = ()
     options: Mapping[str, str] = field(default_factory=dict)
     seconds: float
+    transfer: float = 0.0
     max_bytes: int = 1024 * 1024
     file: File | None = None
 
@@ -129,16 +132,17 @@ class Rpc:
 
     def _once(self, command: Command) -> bytes:
         found = bytearray()
+        seconds = command.seconds + command.transfer + GRACE
         with (
-            bounded(seconds=command.seconds, received=command.max_bytes),
+            bounded(seconds=seconds, received=command.max_bytes),
             self._client.request(
                 command.name,
                 command.arguments,
-                opts=command.options,
+                opts={"timeout": f"{command.seconds:.0f}s", **command.options},
                 stream=True,
                 data=command.file.body() if command.file else None,
                 headers=command.file.headers if command.file else None,
-                timeout=(CONNECT, command.seconds),
+                timeout=(CONNECT, seconds),
             ) as pieces,
         ):
             for piece in pieces:
