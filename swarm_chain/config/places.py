@@ -31,7 +31,7 @@ def password_from_environment() -> str | None:
 
 
 def tool_from_environment(tool: str) -> Path | None:
-    """The executable that `$SWARM_CHAIN_ANVIL`, `$SWARM_CHAIN_GANACHE` or `$SWARM_CHAIN_SOLC` names.
+    """The executable that `$SWARM_CHAIN_ANVIL`, `…_GANACHE`, `…_SOLC` or `…_IPFS` names.
 
     Raises `ConfigurationError` if there is none at that path.
     """

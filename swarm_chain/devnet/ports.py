@@ -17,6 +17,15 @@ def free_port(host: str = "127.0.0.1") -> int:
         return int(listener.getsockname()[1])
 
 
+def is_free(host: str, port: int) -> bool:
+    """Whether nothing listens there now, and we may."""
+    try:
+        _bound(host, port).close()
+    except OSError:
+        return False
+    return True
+
+
 def require_free_port(host: str, port: int) -> None:
     try:
         _bound(host, port).close()

@@ -1,4 +1,4 @@
-"""Where the program lies that runs a chain: Anvil's, not its npm script, or Ganache's."""
+"""Where the program lies that runs a chain: Anvil's, not its npm script, or Ganache's; and that of an IPFS node."""
 
 from __future__ import annotations
 
@@ -35,6 +35,19 @@ def find_client(client: str) -> Path:
         f"{client} is not installed; run `npm ci` in a checkout, or {install}, "
         f"or set SWARM_CHAIN_{client.upper()} to its path"
     )
+
+
+def find_ipfs() -> Path:
+    """The program that runs an IPFS node: Kubo, or another with its commands. Raises `ToolMissing`."""
+    named = config.tool_from_environment("ipfs")
+    if named is not None:
+        return named
+    if (on_path := shutil.which("ipfs")) is None:
+        raise ToolMissing(
+            "ipfs is not installed; install Kubo (https://docs.ipfs.tech/install/command-line/), "
+            "or set SWARM_CHAIN_IPFS to its path"
+        )
+    return Path(on_path).absolute()
 
 
 def _anvil_candidates() -> Iterator[Path | None]:
