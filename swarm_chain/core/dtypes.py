@@ -113,7 +113,8 @@ def from_float64(values: Float64, dtype: Dtype) -> NDArray[Any]:
     known = dtype.float_format
     if known is None:
         raise TypeError(f"{dtype.name} is no float format")
-    clamped = np.minimum(np.maximum(values, -known.largest), known.largest)
+    clamped: Float64 = np.maximum(values, -known.largest)
+    np.minimum(clamped, known.largest, out=clamped)
     if known.mantissa < 23:
         clamped = _round(clamped, known)
     return clamped.astype(dtype.numpy)

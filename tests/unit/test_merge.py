@@ -67,8 +67,19 @@ def merged_values(rule: str, updates: list[Array], folder: Path) -> Array:
 # ------------------------------------------------------------------------------------------------------- golden vectors
 
 
+def text_of(vector: dict[str, Any]) -> str:
+    """A vector's rule as `--merge` takes it."""
+    parameters = dict(vector.get("options", {}))
+    if vector["rule"] in ("trimmed_mean", "krum", "multi_krum"):
+        parameters["f"] = vector["f"]
+    if vector.get("before"):
+        parameters["before"] = "+".join(vector["before"])
+    written = ",".join(f"{name}={value}" for name, value in parameters.items())
+    return f"{vector['rule']}:{written}" if written else vector["rule"]
+
+
 @pytest.mark.parametrize("block", [1, 5, None])
-@pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: f"{vector['rule']}-{len(vector['nodes'])}")
+@pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: f"{text_of(vector)}-{len(vector['nodes'])}")
 def test_merge__numbers_merged_in_plain_python__gives_the_same_bits(
     vector: dict[str, Any], block: int | None, tmp_path: Path
 ) -> None:
@@ -80,13 +91,27 @@ def test_merge__numbers_merged_in_plain_python__gives_the_same_bits(
         }
         weights.save(update, tmp_path / node)
         given.append(Contribution(node=Address(bytes.fromhex(node)), weights=tmp_path / node, samples=samples))
-    rule = f"trimmed_mean:f={vector['f']}" if vector["rule"] == "trimmed_mean" else vector["rule"]
-    caps = {key: vector[key] for key in ("max_samples", "max_share_bps")}
-    merged = merged_by(rule, given, tmp_path / "out", block=block, **caps)
+    base = {
+        name: np.frombuffer(bytes.fromhex(tensor["base"]), DTYPES[tensor["dtype"]].numpy)
+        for name, tensor in vector["tensors"].items()
+    }
+    merged = merge(
+        given,
+        rule=parse_rule(text_of(vector)),
+        max_samples=vector["max_samples"],
+        max_share_bps=vector["max_share_bps"],
+        out=tmp_path / "out",
+        base=weights.encode(base),
+        state_out=tmp_path / "state",
+        block=block,
+    )
+    assert merged is not None
     assert {node.hex(): weight for node, weight in merged.weights.items()} == vector["merged"]["weights"]
     found = {name: array.tobytes().hex() for name, array in weights.load(tmp_path / "out").items()}
     assert found == vector["merged"]["tensors"]
     assert merged.file == import_file(tmp_path / "out")
+    state = weights.load(tmp_path / "state") if merged.state else {}
+    assert {name: array.tobytes().hex() for name, array in state.items()} == vector["merged"]["state"]
 
 
 # --------------------------------------------------------------------------------------------- same input, same bytes

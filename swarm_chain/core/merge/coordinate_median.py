@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
 from swarm_chain.core.dtypes import Float64
+from swarm_chain.core.merge.adding import weighted_sum
 from swarm_chain.core.merge.rule import Rule
 from swarm_chain.core.merge.sorting import ranked
 
@@ -23,6 +22,4 @@ class CoordinateMedian(Rule):
         count = len(updates)
         low, high = ranked(updates, ((count - 1) // 2, count // 2))
         # Halved before they are added: the sum of two large numbers may be none.
-        middle: Float64 = 0.5 * low.astype(np.float64)
-        middle += 0.5 * high.astype(np.float64)
-        return middle
+        return weighted_sum((low, high), (0.5, 0.5))

@@ -25,6 +25,7 @@ from swarm_chain.core.merge.gram import products
 from swarm_chain.core.merge.parallel import Workers
 from swarm_chain.core.merge.recipe import Recipe
 from swarm_chain.core.merge.rule import MergeRule, Rule, Weighing, WeighingRule
+from swarm_chain.core.merge.scratch import Scratch
 from swarm_chain.core.merge.sorting import ranked
 from swarm_chain.core.merge.steps import Step, state_spec
 from swarm_chain.core.merge.weighting import node_weights, shares_of, weights_of_parts
@@ -306,7 +307,7 @@ class _Executor:
     """Merges one block, in whatever thread."""
 
     def __init__(self, inputs: _Inputs, plan: _Plan) -> None:
-        self._inputs, self._plan = inputs, plan
+        self._inputs, self._plan, self._scratch = inputs, plan, Scratch()
 
     def run(self, block: _Block) -> _Done:
         dtype = DTYPES[block.spec.dtype]
@@ -336,7 +337,7 @@ class _Executor:
         if mixed is not None:
             return np.stack([_sum(rows, base, parts) for parts in mixed.tolist()])
         small = rule.takes_float32 and rows[0].dtype.itemsize < 8
-        stack = np.empty((len(rows), len(rows[0])), np.float32 if small else np.float64)
+        stack = self._scratch.array("rows", (len(rows), len(rows[0])), np.float32 if small else np.float64)
         for place, row in zip(stack, rows, strict=True):
             # Casting assignment: both hold all numbers of the formats that are put there.
             place[...] = row

@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 
 from swarm_chain.core.dtypes import DTYPES, Float64
 from swarm_chain.core.merge.parallel import Workers
+from swarm_chain.core.merge.scratch import Scratch
 from swarm_chain.core.weights import Specs, WeightsFile
 
 CHUNK = 8192
 """Elements of one tensor that share a scale. Another number gives other bits."""
 _BATCH = 256
 _FEW = 16
-_BYTES = 2 * 1024 * 1024
+_BYTES = 1024 * 1024
 _RELEASED_BYTES = 16 * 1024 * 1024
 _MANTISSA = 53
 # Beyond these, numbers are cut or count as zero: their squares and the sums of these must be numbers.
@@ -46,8 +47,8 @@ def products(files: Sequence[WeightsFile], base: WeightsFile, workers: Workers, 
     `release` is called now and then, when what was read before is not needed any more.
     """
     total: Float64 = np.zeros((len(files), len(files)))
-    read = 0
-    for parts in workers.in_order(lambda span: _of_span(files, base, span), _spans(base.specs, len(files))):
+    read, scratch = 0, Scratch()
+    for parts in workers.in_order(lambda span: _of_span(files, base, span, scratch), _spans(base.specs, len(files))):
         for part in parts:
             total += part
         read += 4 * CHUNK * len(parts) * len(files)
@@ -65,23 +66,25 @@ def _spans(specs: Specs, count: int) -> Iterator[_Span]:
                 yield _Span(spec.name, start, min(start + step, spec.count))
 
 
-def _of_span(files: Sequence[WeightsFile], base: WeightsFile, span: _Span) -> Float64:
+def _of_span(files: Sequence[WeightsFile], base: WeightsFile, span: _Span, scratch: Scratch) -> Float64:
     """The products of each chunk."""
-    differences, lengths = _differences(files, base, span)
+    differences, lengths = _differences(files, base, span, scratch)
     bits = [(_MANTISSA - max(length - 1, 0).bit_length()) // 2 for length in lengths]
-    whole, scales = _whole_numbers(differences, np.array(bits))
+    whole, scales = _whole_numbers(differences, np.array(bits), scratch)
     exact = _exact_products(whole)
     found: Float64 = (exact * scales.T[:, :, None]) * scales.T[:, None, :]
     return found
 
 
-def _differences(files: Sequence[WeightsFile], base: WeightsFile, span: _Span) -> tuple[NDArray[Any], list[int]]:
+def _differences(
+    files: Sequence[WeightsFile], base: WeightsFile, span: _Span, scratch: Scratch
+) -> tuple[NDArray[Any], list[int]]:
     """Update minus base by update, chunk and element, zeros at a chunk's unused end; and the chunks' lengths."""
     length = span.stop - span.start
     chunks = -(-length // CHUNK)
     start = base.block(span.name, span.start, span.stop)
     working = np.dtype(np.float64 if start.dtype.itemsize == 8 else np.float32)
-    found = np.empty((len(files), chunks * CHUNK), working)
+    found = scratch.array("differences", (len(files), chunks * CHUNK), working)
     found[:, length:] = 0
     reference = start.astype(working, copy=False)
     with np.errstate(over="ignore", under="ignore"):
@@ -91,7 +94,9 @@ def _differences(files: Sequence[WeightsFile], base: WeightsFile, span: _Span) -
     return found.reshape(len(files), chunks, CHUNK), [min(CHUNK, length - at) for at in range(0, length, CHUNK)]
 
 
-def _whole_numbers(differences: NDArray[Any], bits: NDArray[np.int64]) -> tuple[Float64, Float64]:
+def _whole_numbers(
+    differences: NDArray[Any], bits: NDArray[np.int64], scratch: Scratch
+) -> tuple[Float64, Float64]:
     """The differences as whole numbers of at most so many bits, with a row of zeros below; and what one is worth."""
     working = differences.dtype
     largest = np.maximum(differences.max(axis=2), -differences.min(axis=2))
@@ -105,7 +110,7 @@ def _whole_numbers(differences: NDArray[Any], bits: NDArray[np.int64]) -> tuple[
     with np.errstate(under="ignore"):
         differences *= steps[:, :, None].astype(working)
     np.rint(differences, out=differences)
-    whole: Float64 = np.empty((differences.shape[0] + 1, *differences.shape[1:]))
+    whole = scratch.array("whole", (differences.shape[0] + 1, *differences.shape[1:]), np.float64)
     whole[:-1] = differences
     whole[-1] = 0.0
     return whole, scales
