@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import statistics
-import subprocess
-import sys
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -132,91 +129,6 @@ def test_merge__any_block_size_and_order_of_arrival__gives_the_same_file(
     block = data.draw(st.integers(1, 40))
     assert merged_by(rule, shuffled, folder / "out", block=block) == expected
     assert (folder / "out").read_bytes() == (folder / "expected").read_bytes()
-
-
-MACHINE = """
-import sys, random
-from pathlib import Path
-import torch
-torch.set_num_threads(int(sys.argv[2]))
-torch.ones(300, 300) @ torch.ones(300, 300)
-from swarm_chain.core.merge import Contribution, merge, parse_rule
-from swarm_chain.types import Address
-folder = Path(sys.argv[1])
-given = [Contribution(node=Address(path.name.encode().zfill(20)), weights=path, samples=7 * number + 1)
-         for number, path in enumerate(sorted(folder.glob("update-*")))]
-random.Random(sys.argv[3]).shuffle(given)
-for rule in sys.argv[4:]:
-    out = folder / f"out-{sys.argv[3]}"
-    done = merge(given, rule=parse_rule(rule), max_samples=30, max_share_bps=3000, out=out, block=int(sys.argv[3]))
-    print(done.file.cid, *done.weights.values())
-"""
-
-
-def test_merge__other_processes_threads_and_instructions__gives_the_same_cid(tmp_path: Path) -> None:
-    rng = np.random.default_rng(5)
-    contributions(
-        tmp_path,
-        [
-            {
-                "w": rng.normal(size=(333, 17)).astype(np.float32)
-                * np.float32(10.0) ** rng.integers(-38, 30, (333, 17)),
-                "half": rng.normal(size=501).astype(np.float16),
-                "double": rng.normal(size=99),
-                "steps": rng.integers(-(2**62), 2**62, 9),
-            }
-            for _ in range(7)
-        ],
-    )
-    features = getattr(np, "_core", None) or np.core
-    found = features._multiarray_umath.__cpu_dispatch__
-    plain = " ".join(name for name in found if features._multiarray_umath.__cpu_features__.get(name))
-    machines = [
-        ("1", "4096", {"OMP_NUM_THREADS": "1"}),
-        ("2", "100", {"OMP_NUM_THREADS": "2"}),
-        ("2", "7", {"OMP_NUM_THREADS": "2", "NPY_DISABLE_CPU_FEATURES": plain}),
-    ]
-    running = [
-        subprocess.Popen(
-            [sys.executable, "-c", MACHINE, str(tmp_path), threads, block, *RULES],
-            env={**os.environ, **environment},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for threads, block, environment in machines
-    ]
-    answers = [process.communicate(timeout=120)[0].split("\n") for process in running]
-    assert answers[0] == answers[1] == answers[2]
-    assert len(set(answers[0])) == len(RULES) + 1
-
-
-MEMORY = """
-import resource, sys
-from pathlib import Path
-import numpy as np
-from swarm_chain.core import weights
-from swarm_chain.core.merge import Contribution, merge, parse_rule
-from swarm_chain.types import Address
-folder = Path(sys.argv[1])
-given = []
-for number in range(8):
-    path = folder / str(number)
-    with path.open("wb") as stream:
-        specs = (weights.TensorSpec("w", "F32", (4_000_000,)),)
-        stream.write(weights.header(specs))
-        for _ in range(16):
-            stream.write(np.full(250_000, number, np.float32).tobytes())
-    given.append(Contribution(node=Address(bytes([number]) * 20), weights=path, samples=1))
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-merge(given, rule=parse_rule("coordinate_median"), max_samples=9, max_share_bps=10000, out=folder / "out")
-after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print((after - before) / (1024 if sys.platform == "linux" else 1024 ** 2))
-"""
-
-
-def test_merge__eight_updates_of_sixteen_megabytes__takes_a_few(tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", MEMORY, str(tmp_path)], capture_output=True, text=True, check=True)
-    assert float(done.stdout) < 48
 
 
 # ------------------------------------------------------------------------------------------------------------ the rules
