@@ -39,7 +39,7 @@ class CoursesHyperparameters(Hyperparameters):
     """
 
     student_rate: float = 0.4
-    circumstance_rate: float = 0.002
+    circumstance_rate: float = 0.001
     lecturer_prior: float = 3.0
 
     def __post_init__(self) -> None:
@@ -59,7 +59,7 @@ class Courses(SplitTask):
 
     name: ClassVar[str] = "courses"
     defaults: ClassVar[Hyperparameters] = CoursesHyperparameters(
-        epochs=4, batch_size=64, learning_rate=0.2, weight_decay=0.0004
+        epochs=4, batch_size=64, learning_rate=0.15, weight_decay=0.0004
     )
     hyperparameters: CoursesHyperparameters
     data_example: ClassVar[str] = "department-1.csv"
