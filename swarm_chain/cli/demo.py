@@ -88,6 +88,12 @@ DEFAULT_FOLDER = Path("-")
     help="Write a page on the swarm to a file, as `swarm-chain report` does; with --keep there is one in its folder.",
 )
 @click.option("--client", type=click.Choice(["anvil", "ganache"]), default="anvil", show_default=True, help="Program.")
+@click.option(
+    "--ipfs",
+    "is_on_ipfs",
+    is_flag=True,
+    help="Give each node a private IPFS node of its own, and no shared folder; needs `ipfs`, or SWARM_CHAIN_IPFS.",
+)
 @json_option
 @click.pass_context
 def demo(
@@ -103,6 +109,7 @@ def demo(
     keep: Path | None,
     page: Path | None,
     client: str,
+    is_on_ipfs: bool,
     json_file: Path | None,
 ) -> None:
     """Train a swarm on this machine, from nothing to an audited model.
@@ -110,6 +117,9 @@ def demo(
     Starts a development chain, deploys the contract, registers nodes by invitation, starts an agent process for each
     with its own part of the data, and trains. Then compares the swarm with each node alone and with all data pooled,
     on test examples that nobody trained on, and audits every round. Without --keep everything is stopped and removed.
+
+    With --ipfs, updates cross from IPFS node to IPFS node by bitswap, and the audit reads from one that has nothing to
+    begin with. These nodes talk to each other and to nobody else.
 
     Exit status: 0 if every round was finalised and passed the audit.
     """
@@ -131,6 +141,7 @@ def demo(
         data=data,
         is_sealed=not direct,
         client="ganache" if client == "ganache" else "anvil",
+        is_on_ipfs=is_on_ipfs,
     )
     if page:
         require_replaceable(page)
@@ -237,6 +248,8 @@ def _show(report: DemoReport) -> None:
     show(gas_table(report.audit))
     show(traffic_table("node", ((node.name, node.traffic, node.data_bytes) for node in report.nodes)))
     metric = report.metric or "nothing in common"
+    if report.ipfs:
+        show(table("IPFS node", "blocks", "received", "sent", "bytes received", "sent", rows=_ipfs_rows(report)))
     columns = ("trained", "samples", f"test {printable(metric)}", "on its own: alone", "the swarm")
     show(table(*columns, rows=_score_rows(report)))
     click.echo(f"the swarm's model on the test examples: {describe_metrics(report.swarm_metrics)}")
@@ -262,6 +275,21 @@ def _round_rows(report: DemoReport) -> list[Sequence[object]]:
             f"{one.gas:,}",
         )
         for one in report.rounds
+    ]
+
+
+def _ipfs_rows(report: DemoReport) -> list[Sequence[object]]:
+    """What each IPFS node holds at the end, beside what it began with, and what bitswap carried."""
+    return [
+        (
+            one.name,
+            f"{one.before.blocks} → {one.after.blocks}",
+            one.after.blocks_received,
+            one.after.blocks_sent,
+            f"{one.after.bytes_received:,}",
+            f"{one.after.bytes_sent:,}",
+        )
+        for one in report.ipfs
     ]
 
 
@@ -335,12 +363,15 @@ def _say_next(report: DemoReport, page: Path | None) -> None:
         )
         return
     folder = report.kept.folder
-    say(f"\n{folder} holds the report (report.json), the documents (store), nodes and logs")
+    documents = "IPFS nodes (ipfs)" if report.ipfs else "documents (store)"
+    say(f"\n{folder} holds the report (report.json), the {documents}, nodes and logs")
     say(f"a page with curves, to open in a browser: {folder / 'report.html'}")
     say(f"the chain goes on at {report.rpc_url}")
     where = f"--rpc {report.rpc_url} --store {report.store}"
+    running = " ".join(str(one.pid) for one in report.ipfs)
     next_steps(
         f"swarm-chain audit {contract} {where}",
         f"swarm-chain status {contract} {where}",
         f"kill {report.kept.chain_pid}        (stops the chain; its state stays in {folder / 'devnet'})",
+        *([f"kill {running}        (stops the IPFS nodes; their blocks stay in {folder / 'ipfs'})"] if running else []),
     )

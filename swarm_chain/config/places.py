@@ -31,7 +31,8 @@ def password_from_environment() -> str | None:
 
 
 def tool_from_environment(tool: str) -> Path | None:
-    """The executable that `$SWARM_CHAIN_ANVIL`, `…_GANACHE`, `…_SOLC` or `…_IPFS` names.
+    """The executable that one of these names: `$SWARM_CHAIN_ANVIL`, `$SWARM_CHAIN_GANACHE`, `$SWARM_CHAIN_IPFS`,
+    `$SWARM_CHAIN_SOLC`.
 
     Raises `ConfigurationError` if there is none at that path.
     """

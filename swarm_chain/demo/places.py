@@ -40,6 +40,11 @@ class Places:
         return self.root / "devnet" / "pid"
 
     @property
+    def ipfs(self) -> Path:
+        """Where IPFS nodes keep their repositories and logs."""
+        return self.root / "ipfs"
+
+    @property
     def report(self) -> Path:
         """The report, as `--json` writes it."""
         return self.root / "report.json"

@@ -14,6 +14,7 @@ from swarm_chain.core.documents import ResultDocument
 from swarm_chain.core.metrics import compared_metric
 from swarm_chain.core.traffic import Traffic
 from swarm_chain.demo.settings import DemoSettings
+from swarm_chain.demo.storage import IpfsReport
 from swarm_chain.reporting import Report
 from swarm_chain.types import Address, Digest, Metrics, RoundNumber
 
@@ -96,6 +97,7 @@ class DemoReport:
     seconds: float
     kept: Kept | None
     overview: Report | None = None
+    ipfs: tuple[IpfsReport, ...] = ()
 
     @property
     def metric(self) -> str | None:
@@ -133,6 +135,7 @@ class DemoReport:
             "head": str(document_cid(scope.head)),
             "rpc_url": self.rpc_url,
             "store": self.store,
+            "ipfs": [one.document() for one in self.ipfs],
             "seconds": round(self.seconds, 3),
             "kept": self.kept and {"folder": str(self.kept.folder), "chain_pid": self.kept.chain_pid},
         }

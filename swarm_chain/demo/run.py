@@ -25,9 +25,10 @@ from swarm_chain.demo.report import DemoReport, Kept, NodeReport, gas_of, summar
 from swarm_chain.demo.scene import Scene, Screen
 from swarm_chain.demo.scores import score_head
 from swarm_chain.demo.settings import DemoSettings
+from swarm_chain.demo.storage import Storage, storage
 from swarm_chain.demo.swarm import Member, Swarm, add_member, deploy_swarm
 from swarm_chain.demo.watch import Watcher
-from swarm_chain.devnet import Devnet, find_client
+from swarm_chain.devnet import Devnet, find_client, find_ipfs
 from swarm_chain.errors import DemoFailed
 from swarm_chain.ports import UpdateStore
 from swarm_chain.reporting import LocalAgent, Report, read_report, write_page
@@ -51,11 +52,17 @@ def run_demo(settings: DemoSettings, *, keep: Path | None, screen: Screen, has_p
     `DemoFailed` where something went wrong once it had begun.
     """
     find_client(settings.client)
+    if settings.is_on_ipfs:
+        find_ipfs()
     if isinstance(settings.task, SplitTask):
         settings.task.split(settings.nodes, settings.seed)
     started = time.monotonic()
-    with places(keep) as where, _chain(settings, where, screen) as devnet:
-        report = _Demo(settings, where, devnet, screen).run(started)
+    with (
+        places(keep) as where,
+        storage(settings, where, screen) as stored,
+        _chain(settings, where, screen) as devnet,
+    ):
+        report = _Demo(settings, where, devnet, stored, screen).run(started)
         if where.is_kept or has_page:
             report = replace(report, overview=_overview(report))
         if report.overview and where.is_kept:
@@ -89,8 +96,9 @@ def _chain(settings: DemoSettings, where: Places, screen: Screen) -> Iterator[De
 class _Demo:
     """One run."""
 
-    def __init__(self, settings: DemoSettings, where: Places, devnet: Devnet, screen: Screen) -> None:
-        self._settings, self._where, self._devnet, self._screen = settings, where, devnet, screen
+    def __init__(self, settings: DemoSettings, where: Places, devnet: Devnet, stored: Storage, screen: Screen) -> None:
+        self._settings, self._where, self._devnet = settings, where, devnet
+        self._stored, self._screen = stored, screen
 
     def run(self, started: float) -> DemoReport:
         swarm = self._deploy()
@@ -99,7 +107,8 @@ class _Demo:
             watcher = self._train(swarm, members)
             self._screen.say("measuring each node alone, the swarm and all data pooled on the same test examples")
             baselines = comparison.result(_COMPARISON)
-        store = open_stores([swarm.store], writable=False)
+        spec = self._stored.auditor()
+        store = open_stores([spec], writable=False)
         found = self._audit(swarm, store)
         scores = score_head(self._settings, members, read_head(swarm, store))
         return DemoReport(
@@ -111,21 +120,25 @@ class _Demo:
             rounds=tuple(summarize_rounds(found, store.get, watcher.seconds)),
             audit=found,
             rpc_url=swarm.rpc_url,
-            store=swarm.store,
+            store=spec,
+            ipfs=self._stored.report(),
             seconds=time.monotonic() - started,
             kept=Kept(folder=self._where.root, chain_pid=self._devnet.pid) if self._where.is_kept else None,
         )
 
     def _deploy(self) -> Swarm:
         self._screen.say(f"deploying the contract on {self._devnet.rpc_url}")
-        swarm = deploy_swarm(self._settings, self._where, self._devnet)
+        swarm = deploy_swarm(self._settings, self._where, self._devnet, self._stored)
         self._screen.say(f"coordinator 0x{swarm.contract.hex()}")
         return swarm
 
     def _join(self, swarm: Swarm) -> Sequence[Member]:
         """All nodes, registered before any agent starts: every one of them is expected in the first round."""
         self._screen.say(f"inviting {self._settings.nodes} nodes, each with its own key and its own part of the data")
-        return [add_member(self._settings, self._where, self._devnet, swarm, name) for name in self._settings.names]
+        return [
+            add_member(self._settings, self._where, self._devnet, self._stored, swarm, name)
+            for name in self._settings.names
+        ]
 
     def _train(self, swarm: Swarm, members: Sequence[Member]) -> Watcher:
         self._screen.say(f"starting {len(members)} agents")
@@ -141,6 +154,7 @@ class _Demo:
         finalized, since = 0, time.monotonic()
         while True:
             self._require_chain()
+            self._stored.require_running()
             scene = watcher.look()
             self._screen.show(scene)
             if scene.is_finished:

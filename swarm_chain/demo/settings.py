@@ -17,7 +17,8 @@ from swarm_chain.types import Address, Digest, SwarmConfig
 class DemoSettings:
     """A demo's choices. `data` is each node's, as its task takes it; without any, the task deals its own out.
 
-    `task_name` is what the task was loaded by: another process does the same.
+    `task_name` is what the task was loaded by: another process does the same. `is_on_ipfs`: each node has an IPFS node
+    of its own, instead of one folder for all.
     """
 
     nodes: int
@@ -29,6 +30,7 @@ class DemoSettings:
     data: tuple[str, ...] = ()
     is_sealed: bool = True
     client: Client = "anvil"
+    is_on_ipfs: bool = False
 
     def __post_init__(self) -> None:
         """Refuses what no swarm can be run with."""
@@ -66,17 +68,18 @@ class DemoSettings:
 
         A phase ends as soon as all have acted, so its window costs nothing until a node dies: then one of them is
         waited for, once, since an absence of one round is enough. They are long enough for nodes that share two slow
-        cores.
+        cores, and twice as long for those with IPFS nodes beside them.
         """
+        patience = 2 if self.is_on_ipfs else 1
         return swarm_config(
             task_digest=task_digest,
             genesis_digest=genesis_digest,
             admin=admin,
             is_sealed=self.is_sealed,
-            initial_window=30 + 4 * self.nodes,
-            min_window=16 + self.nodes,
+            initial_window=patience * (30 + 4 * self.nodes),
+            min_window=patience * (16 + self.nodes),
             max_window=600,
-            reveal_window=16 + self.nodes,
-            merge_window=26 + self.nodes,
+            reveal_window=patience * (16 + self.nodes),
+            merge_window=patience * (26 + self.nodes),
             absence_limit=1,
         )

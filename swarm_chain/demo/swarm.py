@@ -17,6 +17,7 @@ from swarm_chain.core.invitation_codes import InvitationCode, decode_invitation,
 from swarm_chain.core.spool import Spool
 from swarm_chain.demo.places import Places
 from swarm_chain.demo.settings import DemoSettings
+from swarm_chain.demo.storage import DEPLOYER, Storage
 from swarm_chain.deployment import deploy
 from swarm_chain.deployment.deployer import Deployer
 from swarm_chain.deployment.deployments import Deployments
@@ -42,7 +43,6 @@ class Swarm:
     contract: Address
     block: BlockNumber
     genesis: Genesis
-    store: str
 
     def reader(self) -> Web3Chain:
         """The contract, to look at."""
@@ -69,11 +69,11 @@ class Member:
             journal.close()
 
 
-def deploy_swarm(settings: DemoSettings, places: Places, devnet: Devnet) -> Swarm:
-    """A swarm without nodes: documents in the store, contract on the chain."""
+def deploy_swarm(settings: DemoSettings, places: Places, devnet: Devnet, stored: Storage) -> Swarm:
+    """A swarm without nodes: documents in the deployer's store, contract on the chain."""
     registrar = _registrar(devnet)
     made = make_genesis(settings.task, merge_settings(settings.rule))
-    put_genesis(made, open_stores([places.store]))
+    put_genesis(made, open_stores([stored.of(DEPLOYER)]))
     config = settings.config(
         task_digest=made.task.digest(), genesis_digest=made.result.digest(), admin=registrar.address
     )
@@ -91,23 +91,24 @@ def deploy_swarm(settings: DemoSettings, places: Places, devnet: Devnet) -> Swar
         contract=contract,
         block=block,
         genesis=made,
-        store=places.store,
     )
 
 
-def add_member(settings: DemoSettings, places: Places, devnet: Devnet, swarm: Swarm, name: str) -> Member:
+def add_member(
+    settings: DemoSettings, places: Places, devnet: Devnet, stored: Storage, swarm: Swarm, name: str
+) -> Member:
     """A node with an account, some ether, its own data and configuration, registered by an invitation."""
     folder = places.node(name)
     keystore, signer = _new_account(settings, folder, name)
     send_ether([swarm.rpc_url], _registrar(devnet), signer.address, DEFAULT_FUNDS, chain_id=swarm.chain_id)
-    code = decode_invitation(_invite(swarm, _registrar(devnet), signer.address))
+    code = decode_invitation(_invite(swarm, stored, _registrar(devnet), signer.address))
     choice = Choice(
         folder=folder,
         keystore=keystore.path,
         password_file=_password_file(folder),
         label=name,
         data=_data(settings, folder, name),
-        stores=code.stores,
+        stores=(stored.of(name),),
         rpc_urls=code.rpc_urls,
         confirmations=0,
     )
@@ -128,7 +129,7 @@ def _new_account(settings: DemoSettings, folder: Path, name: str) -> tuple[Keyst
     return keystore, keystores.open(name, PASSWORD)
 
 
-def _invite(swarm: Swarm, registrar: Signer, account: Address) -> str:
+def _invite(swarm: Swarm, stored: Storage, registrar: Signer, account: Address) -> str:
     """The code that a registrar sends to the one who joins."""
     now = swarm.reader().look().now
     invitation = Invitation(account=account, registrar=registrar.address, expiry=Timestamp(now + _EXPIRY))
@@ -138,7 +139,7 @@ def _invite(swarm: Swarm, registrar: Signer, account: Address) -> str:
             rpc_urls=(swarm.rpc_url,),
             contract=swarm.contract,
             deployment_block=swarm.block,
-            stores=(swarm.store,),
+            stores=stored.invited,
             invitation=invitation,
             signature=registrar.sign_invitation(invitation, chain_id=swarm.chain_id, contract=swarm.contract),
         )

@@ -2,7 +2,7 @@
 
 from swarm_chain.devnet.chain import READY_TIMEOUT, STOP_TIMEOUT, Devnet, development_addresses
 from swarm_chain.devnet.ports import free_port, port_in_use
-from swarm_chain.devnet.programs import CLIENTS, Client, find_client
+from swarm_chain.devnet.programs import CLIENTS, Client, find_client, find_ipfs
 from swarm_chain.devnet.rpc import call_rpc
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "call_rpc",
     "development_addresses",
     "find_client",
+    "find_ipfs",
     "free_port",
     "port_in_use",
 ]
