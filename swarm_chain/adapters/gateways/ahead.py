@@ -17,7 +17,7 @@ from swarm_chain.ports import MAX_BLOCK
 
 WINDOW: Final = 16
 """Blocks that came and were not asked for yet: as many as are in memory, and more than readers ask for at once."""
-_REPEATS: Final = 64
+_REPEATS: Final = 8
 """Blocks that may come once more, though it was said that none does."""
 
 

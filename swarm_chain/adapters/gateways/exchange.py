@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import socket
 
 _LONGEST_WAIT: Final = 10.0
+_MAX_SAID: Final = 100
+_MOST_SHOWN: Final = 1 << 63
 _FRAMING: Final = 64 * 1024
 """Bytes of chunk sizes and trailers that any answer may have, besides an eighth of what it holds."""
 _KEPT: Final = 5.0
@@ -136,7 +138,9 @@ class Answer:
         _check_framing(response)
         self._length, self._max_bytes = response.length, max_bytes
         if self._length is not None and self._length > max_bytes:
-            raise Failure(Kind.REFUSED, f"announces {self._length} bytes where {max_bytes} are allowed")
+            raise Failure(
+                Kind.REFUSED, f"announces {min(self._length, _MOST_SHOWN)} bytes where {max_bytes} are allowed"
+            )
 
     def __enter__(self) -> Answer:
         return self
@@ -215,7 +219,9 @@ def _check_framing(response: HTTPResponse) -> None:
     transfer = [one.strip().lower() for one in response.headers.get_all("Transfer-Encoding", [])]
     lengths = set(response.headers.get_all("Content-Length", []))
     if encoding != "identity" or transfer not in ([], ["chunked"]):
-        raise Failure(Kind.REFUSED, f"answers in an encoding that was not asked for ({transfer or encoding})")
+        raise Failure(
+            Kind.REFUSED, f"answers in an encoding that was not asked for ({_shown(str(transfer or encoding))})"
+        )
     if len(lengths) > 1 or (lengths and transfer) or not all(one.strip().isdecimal() for one in lengths):
         raise Failure(Kind.REFUSED, "says in two ways how long its answer is")
 
@@ -226,4 +232,9 @@ def _retry_after(response: HTTPResponse) -> float:
 
 
 def _name(error: BaseException) -> str:
-    return str(error) or type(error).__name__
+    """An error's text, in which the gateway's own words may stand: few of them, and nothing but characters."""
+    return _shown(str(error)) or type(error).__name__
+
+
+def _shown(text: str) -> str:
+    return "".join(char for char in text if char.isprintable()).strip()[:_MAX_SAID]

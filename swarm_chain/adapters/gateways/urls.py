@@ -39,13 +39,16 @@ def parse_url(text: str) -> GatewayUrl:
     >>> str(parse_url("http://127.0.0.1:8080/"))
     'http://127.0.0.1:8080'
     """
+    # What stands before an @ may be a password.
+    shown = "what is given" if "@" in text else repr(text[:MAX_URL])
     try:
         parts = urlsplit(text)
         host, port = parts.hostname or "", parts.port
-    except ValueError as error:
-        raise ConfigurationError(f"{text[:MAX_URL]!r} is no gateway's address: {error}") from error
-    if not _is_plain(text, parts, host):
-        raise ConfigurationError(f"{text[:MAX_URL]!r} is no gateway's address; write it like http://host:8080")
+        is_plain = _is_plain(text, parts, host)
+    except ValueError:
+        is_plain = False
+    if not is_plain:
+        raise ConfigurationError(f"{shown} is no gateway's address; write it like http://host:8080")
     scheme: Literal["http", "https"] = "https" if parts.scheme == "https" else "http"
     prefix = parts.path.rstrip("/").removesuffix("/ipfs")
     return GatewayUrl(scheme=scheme, host=host, port=port or _default_port(scheme), prefix=prefix)
