@@ -1,7 +1,7 @@
 """The three things an agent talks to. Whoever implements one of them is an adapter.
 
 Chain        who belongs, which round is running, what was agreed      web3_chain, memory
-UpdateStore  blocks by CID: documents and weights                     local_store, memory
+UpdateStore  blocks by CID: documents and weights                     local_store, kubo_store, gateway_store, memory
 Trainer      one node's data and model                                torch_trainer
 """
 
@@ -31,6 +31,7 @@ from swarm_chain.types import (
 if TYPE_CHECKING:
     from swarm_chain.core.cids import Cid
     from swarm_chain.core.publication import Publication
+    from swarm_chain.core.retention import Retention
 
 MAX_BLOCK = 2 * 1024 * 1024
 """Bytes of the largest block a store passes on; ours have at most 1 MiB of data."""
@@ -120,6 +121,12 @@ class UpdateStore(Protocol):
 
     def has(self, cid: Cid) -> bool:
         """Whether the block is here; its bytes are not looked at."""
+
+    def pinned(self, cids: Collection[Cid]) -> frozenset[Cid]:
+        """Those of some documents and files that stay here until they are let go of. Raises `StoreUnavailable`."""
+
+    def prune(self, retention: Retention) -> None:
+        """Lets go of the files of old rounds that no other document here names. Raises `StoreUnavailable`."""
 
 
 class Trainer(Protocol):

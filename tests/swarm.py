@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from pathlib import Path
@@ -34,6 +34,7 @@ from swarm_chain.core.documents import (
     read,
 )
 from swarm_chain.core.publication import Publication
+from swarm_chain.core.retention import Retention
 from swarm_chain.core.spool import Spool
 from swarm_chain.errors import BlockNotFound, DataError
 from swarm_chain.genesis import Genesis, make_genesis, put_genesis, same_task
@@ -153,6 +154,12 @@ class PartialStore:
 
     def has(self, cid: Cid) -> bool:
         return cid not in self.hidden and self._store.has(cid)
+
+    def pinned(self, cids: Collection[Cid]) -> frozenset[Cid]:
+        return self._store.pinned(cids)
+
+    def prune(self, retention: Retention) -> None:
+        self._store.prune(retention)
 
 
 @dataclass

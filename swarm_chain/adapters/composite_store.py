@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from swarm_chain.core.cids import Cid, verify
 from swarm_chain.core.publication import Publication
+from swarm_chain.core.retention import Retention
 from swarm_chain.errors import BlockNotFound, ConfigurationError, CorruptedBlock, StoreError, StoreUnavailable
 from swarm_chain.ports import MAX_BLOCK, UpdateStore
 
@@ -85,6 +86,15 @@ class CompositeStore:
     def has(self, cid: Cid) -> bool:
         """Whether a store that can be asked has the block."""
         return any(_has(store, cid) for store in self.stores)
+
+    def pinned(self, cids: Collection[Cid]) -> frozenset[Cid]:
+        """What stays in any of the stores. Raises `StoreUnavailable` if one cannot be asked."""
+        return frozenset().union(*(store.pinned(cids) for store in self.stores))
+
+    def prune(self, retention: Retention) -> None:
+        """Lets every writable store let go of the files of old rounds. Raises `StoreUnavailable` if one failed."""
+        for store in self._writable():
+            store.prune(retention)
 
 
 def _has(store: UpdateStore, cid: Cid) -> bool:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from swarm_chain.adapters.meter import Meter
 from swarm_chain.core.cids import Cid
 from swarm_chain.core.publication import Publication
+from swarm_chain.core.retention import Retention
 from swarm_chain.core.traffic import Traffic
 from swarm_chain.ports import MAX_BLOCK, UpdateStore
 
@@ -44,3 +47,11 @@ class CountingStore:
     def has(self, cid: Cid) -> bool:
         """Whether the store has the block."""
         return self._store.has(cid)
+
+    def pinned(self, cids: Collection[Cid]) -> frozenset[Cid]:
+        """What stays in the store."""
+        return self._store.pinned(cids)
+
+    def prune(self, retention: Retention) -> None:
+        """Lets the store let go of the files of old rounds."""
+        self._store.prune(retention)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from threading import Lock
 
 from swarm_chain.adapters.gateways.ahead import Ahead
@@ -19,6 +19,7 @@ from swarm_chain.adapters.gateways.source import Source
 from swarm_chain.adapters.gateways.urls import parse_url
 from swarm_chain.core.cids import Cid, Codec
 from swarm_chain.core.publication import Publication
+from swarm_chain.core.retention import Retention
 from swarm_chain.errors import ConfigurationError, StoreUnavailable
 from swarm_chain.ports import MAX_BLOCK
 
@@ -90,6 +91,13 @@ class GatewayStore:
         if len(failures) == len(self._sources):
             raise StoreUnavailable(str(as_error(failures, f"whether there is a block {cid}")))
         return False
+
+    def pinned(self, cids: Collection[Cid]) -> frozenset[Cid]:
+        """None: others keep what is there."""
+        return frozenset()
+
+    def prune(self, retention: Retention) -> None:
+        """Does nothing: others keep what is there."""
 
     def close(self) -> None:
         """Ends all connections. The store can be used again."""

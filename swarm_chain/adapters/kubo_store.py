@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
 from swarm_chain.adapters.kubo.cids import cid_in
 from swarm_chain.adapters.kubo.pins import Pins
+from swarm_chain.adapters.kubo.pruning import Shelf
 from swarm_chain.adapters.kubo.rpc import Command, File, Refused, Rpc, TooMuch, TooSlow
 from swarm_chain.config import StoreSettings
 from swarm_chain.core.cars import car
 from swarm_chain.core.cids import Cid, Codec, verify
 from swarm_chain.core.links import links_of
 from swarm_chain.core.publication import Publication
+from swarm_chain.core.retention import Retention
 from swarm_chain.core.unixfs import blocks_of
 from swarm_chain.errors import BlockNotFound, CidMismatch, CorruptedBlock, PinFailed, StoreUnavailable, TooLarge
 from swarm_chain.ports import MAX_BLOCK
@@ -52,6 +54,7 @@ class KuboStore:
         self._writable, self._timeout = writable, settings.timeout
         self._rpc = Rpc(self._name, settings)
         self._pins = Pins(self._rpc)
+        self._shelf = Shelf(self._pins, self._here)
         self._pins_all = True
 
     @property
@@ -72,15 +75,8 @@ class KuboStore:
         Raises `BlockNotFound`, `CorruptedBlock`, `TooLarge`, `StoreUnavailable`.
         """
         most = max(max_bytes, MAX_BLOCK)
-        command = Command(
-            name="block/get",
-            arguments=(str(cid),),
-            seconds=self._timeout,
-            transfer=most / _SLOWEST_LINE,
-            max_bytes=most,
-        )
         try:
-            data = self._rpc.ask(command)
+            data = self._ask_for(cid, most, self._timeout)
             verify(cid, data)
         except TooMuch as error:
             raise TooLarge(f"the block {cid} has more than the {most} bytes allowed; leave it out") from error
@@ -91,6 +87,18 @@ class KuboStore:
         if len(data) > max_bytes:
             raise TooLarge(f"the block {cid} has more than the {max_bytes} bytes allowed; leave it out")
         return data
+
+    def _ask_for(self, cid: Cid, most: int, seconds: int, **options: str) -> bytes:
+        return self._rpc.ask(
+            Command(
+                name="block/get",
+                arguments=(str(cid),),
+                options=options,
+                seconds=seconds,
+                transfer=most / _SLOWEST_LINE,
+                max_bytes=most,
+            )
+        )
 
     def has(self, cid: Cid) -> bool:
         """Whether the block is on the node itself. Raises `StoreUnavailable`."""
@@ -198,6 +206,30 @@ class KuboStore:
         for root in roots:
             self._pins.add(root, "recursive", seconds=seconds)
         self._pins.add(publication.root, "direct", seconds=seconds)
+
+    # ------------------------------------------------------------------------------------------------------- keeping
+
+    def pinned(self, cids: Collection[Cid]) -> frozenset[Cid]:
+        """Those that are pinned, by themselves or with what links to them. Raises `StoreUnavailable`."""
+        return self._shelf.pinned(cids)
+
+    def prune(self, retention: Retention) -> None:
+        """Unpins the files of old rounds that no other pinned document names. Raises `StoreUnavailable`, `PinFailed`.
+
+        From now on documents are pinned by themselves: else they would hold on to all before them.
+        """
+        self._require_writable()
+        self._pins_all = False
+        self._shelf.prune(retention)
+
+    def _here(self, cid: Cid) -> bytes:
+        """A block that is on the node itself."""
+        try:
+            data = self._ask_for(cid, MAX_BLOCK, _STAT, offline="true")
+        except (Refused, TooMuch) as error:
+            raise BlockNotFound(f"{self.name} does not have {cid} itself: {error}") from error
+        verify(cid, data)
+        return data
 
     def _require_writable(self) -> None:
         if not self._writable:

@@ -10,20 +10,24 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
 from tempfile import mkstemp
 from typing import BinaryIO, cast
 
+from swarm_chain.adapters.pruning import Documents, removable
 from swarm_chain.core.cids import Cid, parse_cid, verify
 from swarm_chain.core.publication import Publication
+from swarm_chain.core.retention import Retention
 from swarm_chain.errors import BlockNotFound, CidMismatch, CorruptedBlock, InvalidCid, StoreUnavailable, TooLarge
 from swarm_chain.ports import MAX_BLOCK
 
 _LEFTOVER = ".swarm-chain-"
 _LEFTOVER_AGE = 3600
+_CLOCK_STEP = 0.1
+"""Seconds by which a file system's clock may lag behind."""
 _REMEMBERED = 65_536
 """Blocks of which it is known that their file is as it was when it was checked: 64 GiB of chunks."""
 
@@ -34,6 +38,7 @@ class LocalStore:
     def __init__(self, path: Path, *, sync: bool = True, writable: bool = True) -> None:
         """Opens the directory, and makes it if it is writable. Raises `StoreUnavailable`."""
         self._root, self._sync, self._writable = path.absolute(), sync, writable
+        self._documents = Documents()
         self._checked: dict[Cid, tuple[int, int, int]] = {}
         with _translated(self._root):
             if writable:
@@ -66,16 +71,17 @@ class LocalStore:
         self._keep(cid, data)
 
     def publish(self, publication: Publication) -> None:
-        """Keeps a document with its files. Nothing here is ever removed, so all of it is pinned."""
+        """Keeps a document with its files. Nothing here is removed but by `prune`, so all of it is pinned."""
         for cid, data in publication.blocks():
             self._keep(cid, data)
 
     def _keep(self, cid: Cid, data: bytes) -> None:
-        if not self._writable:
-            raise StoreUnavailable(f"the store at {self._root} was opened for reading; open it for writing")
+        self._require_writable()
         path = self.path(cid)
         with _translated(self._root):
             if path.exists():
+                # Whoever prunes at this moment sees that somebody needs it.
+                os.utime(path)
                 if path.read_bytes() != data:
                     self._replace(path, data)
                 return
@@ -138,6 +144,20 @@ class LocalStore:
         with _translated(self._root):
             return self.path(cid).exists()
 
+    def pinned(self, cids: Collection[Cid]) -> frozenset[Cid]:
+        """Those that are here."""
+        return frozenset(filter(self.has, cids))
+
+    def prune(self, retention: Retention) -> None:
+        """Removes the files of old rounds that no other document here names. Raises `StoreUnavailable`."""
+        self._require_writable()
+        began = time.time()
+        for cid in removable(self, retention, self._documents):
+            path = self.path(cid)
+            with _translated(self._root), suppress(FileNotFoundError):
+                if path.stat().st_mtime < began - _CLOCK_STEP:
+                    path.unlink()
+
     def cids(self) -> Iterator[Cid]:
         """The blocks that are here, in no order. Files that are none are passed over."""
         with _translated(self._root):
@@ -146,6 +166,10 @@ class LocalStore:
                     yield parse_cid(path.name)
                 except InvalidCid:
                     continue
+
+    def _require_writable(self) -> None:
+        if not self._writable:
+            raise StoreUnavailable(f"the store at {self._root} was opened for reading; open it for writing")
 
     def _create(self, path: Path, data: bytes) -> None:
         try:

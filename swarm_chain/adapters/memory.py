@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from threading import RLock
 
 from swarm_chain.adapters.coordinator_model import CoordinatorModel, Transaction
+from swarm_chain.adapters.pruning import Documents, removable
 from swarm_chain.core.cids import Cid, verify
 from swarm_chain.core.commitments import keccak256
 from swarm_chain.core.gas import GAS_CAPS
 from swarm_chain.core.publication import Publication
+from swarm_chain.core.retention import Retention
 from swarm_chain.errors import AccountError, BlockNotFound, Reverted, TooLarge
 from swarm_chain.ports import MAX_BLOCK, OnSigned
 from swarm_chain.types import (
@@ -306,3 +308,18 @@ class MemoryStore:
         """Whether the block is here."""
         with self._lock:
             return cid in self._blocks
+
+    def cids(self) -> tuple[Cid, ...]:
+        """The blocks that are here."""
+        with self._lock:
+            return tuple(self._blocks)
+
+    def pinned(self, cids: Collection[Cid]) -> frozenset[Cid]:
+        """Those that are here."""
+        return frozenset(filter(self.has, cids))
+
+    def prune(self, retention: Retention) -> None:
+        """Removes the files of old rounds that no other document here names."""
+        for cid in removable(self, retention, Documents()):
+            with self._lock:
+                self._blocks.pop(cid, None)

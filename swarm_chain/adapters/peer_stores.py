@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from threading import Lock
 from typing import Final, TypeVar
@@ -15,6 +15,7 @@ from swarm_chain.adapters.peers.peer import Peer
 from swarm_chain.adapters.peers.racing import NoneArrivedError, first_of
 from swarm_chain.core.cids import Cid, Codec
 from swarm_chain.core.publication import Publication
+from swarm_chain.core.retention import Retention
 from swarm_chain.errors import BlockNotFound, StoreError, StoreUnavailable
 from swarm_chain.ports import MAX_BLOCK, Chain, UpdateStore
 from swarm_chain.types import Address
@@ -96,6 +97,13 @@ class PeerStores:
             return self._first(ask, cid)
         except BlockNotFound:
             return False
+
+    def pinned(self, cids: Collection[Cid]) -> frozenset[Cid]:
+        """None: peers keep what is there."""
+        return frozenset()
+
+    def prune(self, retention: Retention) -> None:
+        """Does nothing: peers keep what is there."""
 
     def close(self) -> None:
         """Ends all connections. The store can be used again."""
