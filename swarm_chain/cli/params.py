@@ -109,6 +109,19 @@ class EtherParam(click.ParamType[int]):
         return int(wei)
 
 
+class PriceParam(click.ParamType[Decimal]):
+    """A price, such as `0.05`."""
+
+    name = "PRICE"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
+        """The price, as exact as it was written."""
+        price = Decimal(value) if re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,12})?", value := str(value)) else None
+        if price is None:
+            self.fail(f"{value!r} is not a price; write e.g. 20 or 0.05.", param, ctx)
+        return price
+
+
 class ConditionParam(click.ParamType["Condition"]):
     """What a metric has to come to: `accuracy>=0.95`, `loss<=0.3`."""
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from swarm_chain.errors import ConfigurationError
 
-NAMES = ("status", "demo", "audit", "report", "task", "log", "best", "diff", "swarms", "model")
+NAMES = ("status", "demo", "audit", "report", "task", "log", "best", "diff", "swarms", "model", "cost")
 
 
 def load_schema(name: str) -> dict[str, Any]:
