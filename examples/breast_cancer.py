@@ -2,8 +2,8 @@
 
     swarm-chain demo --task examples/breast_cancer.py:BreastCancer --rounds 5
 
-deals out the 569 rows that scikit-learn brings. Files of your own, thirty columns of measures and a last one that is 0 or
-1, are given as --data, each node's once. docs/how-to/your-own-task.md says all that a task can do.
+deals out the 569 rows that scikit-learn brings. Files of your own, thirty columns of measures and a last one that is
+0 or 1, are given as --data, each node's once. docs/how-to/your-own-task.md says all that a task can do.
 """
 
 import torch
