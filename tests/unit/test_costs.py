@@ -171,3 +171,7 @@ def test_cost__no_number_of_nodes__is_refused(line: CommandLine, nodes: str) -> 
 def test_reference__gas__is_what_was_measured() -> None:
     written = (PACKAGE.parent / "docs" / "reference" / "gas.md").read_text(encoding="utf-8")
     assert written == render(), "run: python -m swarm_chain.cli.cost_reference > docs/reference/gas.md"
+
+
+def test_readme__a_nodes_part__is_what_was_measured() -> None:
+    assert f" {one_node(is_sealed=True).gas:,} gas" in (PACKAGE.parent / "README.md").read_text(encoding="utf-8")
