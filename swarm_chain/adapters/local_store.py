@@ -80,8 +80,7 @@ class LocalStore:
         path = self.path(cid)
         with _translated(self._root):
             if path.exists():
-                # Whoever prunes at this moment sees that somebody needs it.
-                os.utime(path)
+                _show_interest(path)
                 if path.read_bytes() != data:
                     self._replace(path, data)
                 return
@@ -155,7 +154,7 @@ class LocalStore:
         for cid in removable(self, retention, self._documents):
             path = self.path(cid)
             with _translated(self._root), suppress(FileNotFoundError):
-                if path.stat().st_mtime < began - _CLOCK_STEP:
+                if path.stat().st_ctime < began - _CLOCK_STEP:
                     path.unlink()
 
     def cids(self) -> Iterator[Cid]:
@@ -228,6 +227,12 @@ class LocalStore:
 
 def _corrupted(cid: Cid, path: Path) -> CorruptedBlock:
     return CorruptedBlock(f"the block {cid} is corrupted at {path}; delete the file and fetch the block again")
+
+
+def _show_interest(path: Path) -> None:
+    """Changes nothing of a file but when it was last changed in any way: who prunes at this moment looks at that."""
+    found = path.stat()
+    os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))
 
 
 @contextmanager
