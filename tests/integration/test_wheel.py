@@ -81,3 +81,12 @@ def test_wheel__without_anvil__says_how_to_get_it(site: Path, tmp_path: Path) ->
     assert done.returncode != 0
     assert "npm install" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_wheel__a_task_of_ones_own__is_written_and_deployed(anvil: Devnet, site: Path, tmp_path: Path) -> None:
+    assert run(site, tmp_path, "-m", "swarm_chain", "new", "t.py").returncode == 0
+    where = ("--rpc", anvil.rpc_url, "--store", f"local:{tmp_path / 'store'}", "--account", "dev3")
+    done = run(site, tmp_path, "-m", "swarm_chain", "deploy", "--task", "t.py:T", *where)
+    assert done.returncode == 0, done.stdout + done.stderr
+    shown = run(site, tmp_path, "-m", "swarm_chain", "task", "show", *where[:4])
+    assert "class T(Task):" in shown.stdout, shown.stderr
