@@ -49,6 +49,7 @@ class GatewayStore:
         self._sources = [Source(url, self._limits, allow_private=allow_private) for url in parsed]
         self._lock = Lock()
         self._ahead: list[tuple[Source, Ahead]] = []
+        self._parts: frozenset[Cid] = frozenset()
 
     @property
     def name(self) -> str:
@@ -72,7 +73,7 @@ class GatewayStore:
         """The block's bytes. Raises `BlockNotFound`, `CidMismatch`, `StoreUnavailable`; never more than `max_bytes`."""
         until = time.monotonic() + self._limits.total
         data = self._from_ahead(cid, until)
-        if data is None and cid.codec is Codec.DAG_PB:
+        if data is None and cid.codec is Codec.DAG_PB and cid not in self._parts:
             data = self._begin(cid, until)
         if data is not None and len(data) <= max_bytes:
             return data
@@ -173,10 +174,12 @@ class GatewayStore:
         for _, old in dropped:
             old.close()
         try:
-            return one.take(root, until=until)
+            data = one.take(root, until=until)
         except Failure as failure:
             self._note(source, one, failure)
             return None
+        self._parts = one.parts or self._parts
+        return data
 
     def _note(self, source: Source, one: Ahead, failure: Failure) -> None:
         log.log(_level(failure), "%s %s; it is asked block by block", source.name, failure)

@@ -22,7 +22,7 @@ _REPEATS: Final = 8
 
 
 class Ahead:
-    """The blocks below a root in the only order that is accepted: depth first, as the nodes above link to them.
+    """The blocks of a file of up to a gigabyte, in the only order that is accepted: the root, and what it links to.
 
     Which block comes next is known before it comes, so one that nobody asked for is never kept. Anything else ends it,
     and what is missing is then asked for block by block. For several threads: the first to need a block reads up to it.
@@ -38,6 +38,8 @@ class Ahead:
         self._here: dict[Cid, bytes] = {}
         self._repeats = 0
         self.is_open = True
+        self.parts: frozenset[Cid] = frozenset()
+        """The nodes below the root of a file that is too large to come in one piece."""
 
     def take(self, cid: Cid, *, until: float) -> bytes | None:
         """The block's bytes, verified; None where it is not among what comes. Raises `Failure`, and is closed then."""
@@ -76,7 +78,9 @@ class Ahead:
                 break
             expected, data = self._next(until)
             self._here[expected] = data
-            if not self._upcoming:
+            if self.parts:
+                self._end()
+            elif not self._upcoming:
                 self._finish(until)
             if expected == cid:
                 return data
@@ -114,8 +118,13 @@ class Ahead:
             links = links_of(cid, data)
         except Malformed as error:
             raise Failure(Kind.REFUSED, f"sends a block that is no file's: {error}") from error
-        self._wanted.update(links)
-        self._upcoming.extendleft(reversed(links))
+        nodes = frozenset(link for link in links if link.codec is not Codec.RAW)
+        if nodes:
+            # Whoever reads looks ahead along these nodes, whose leaves do not come before a gigabyte of others.
+            self.parts, self._upcoming = nodes, deque()
+        else:
+            self._wanted.update(links)
+            self._upcoming.extendleft(reversed(links))
 
     def _hand_out(self, cid: Cid) -> None:
         self._wanted[cid] -= 1
@@ -133,10 +142,13 @@ class Ahead:
         self._answer.close(was_read=is_over)
         self.is_open = False
 
-    def _close(self) -> None:
+    def _end(self) -> None:
         if self.is_open:
             self._answer.close()
         self.is_open = False
+
+    def _close(self) -> None:
+        self._end()
         self._wanted.clear()
         self._here.clear()
 
