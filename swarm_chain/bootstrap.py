@@ -87,9 +87,8 @@ def build_agent(
 
 def serve_node(config: NodeConfig) -> Served:
     """A node's local store, served to peers as its configuration says. Raises `ConfigurationError`, `PortInUse`."""
-    folders = [spec for spec in config.stores if is_folder(spec)]
-    return Served(
-        local_store(folders[0]) if folders else None,
+    return serve_stores(
+        config.stores,
         Serving(
             serve=config.serve,
             announce=config.announce,
@@ -98,6 +97,12 @@ def serve_node(config: NodeConfig) -> Served:
             folder=config.journal.parent,
         ),
     )
+
+
+def serve_stores(specs: Sequence[str], serving: Serving) -> Served:
+    """The first local one of a node's stores, served to peers. Raises `ConfigurationError`, `PortInUse`."""
+    folders = [spec for spec in specs if is_folder(spec)]
+    return Served(local_store(folders[0]) if folders else None, serving)
 
 
 def spool_folder(config: NodeConfig) -> Path:

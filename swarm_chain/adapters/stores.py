@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 KINDS = ("local:PATH", "kubo:ADDRESS", "gateway:URL")
 """What `--store` takes. Several URLs of gateways are separated by commas; ADDRESS is a multiaddr, a URL or a NAME."""
 
+_GATEWAY = "gateway:"
+
 
 def open_stores(specs: Sequence[str], *, writable: bool = True) -> UpdateStore:
     """One store for all of `specs`, in their order; one that is not written to must be there already.
@@ -77,6 +79,21 @@ def local_store(spec: str) -> LocalStore:
     return LocalStore(Path(spec.partition(":")[2]).expanduser())
 
 
+def with_own(specs: Sequence[str]) -> tuple[str, ...]:
+    """The stores, and before them the one in `HOME/store` where none of them can be written to."""
+    from swarm_chain import config
+
+    is_written_to = any(not spec.startswith(_GATEWAY) for spec in specs)
+    return tuple(specs) if is_written_to else (f"local:{config.home() / 'store'}", *specs)
+
+
+def is_for_others(spec: str) -> bool:
+    """Whether a store is read from other machines: no folder, no node that takes commands, nothing of this machine."""
+    from swarm_chain.config import is_this_machine
+
+    return spec.startswith(_GATEWAY) and not any(map(is_this_machine, spec.removeprefix(_GATEWAY).split(",")))
+
+
 def is_folder(spec: str) -> bool:
-    """Whether a store is a folder: of use where that is, and its path may say whose it is."""
+    """Whether a store is a folder of this machine."""
     return spec.startswith("local:")

@@ -30,10 +30,12 @@ class Announcing:
         self._rests_until = float("-inf")
 
     def due(self, view: ChainView) -> Announce | None:
-        """The call that says where this node's blocks are, where the chain says something else."""
-        if self._clock() < self._rests_until or view.node.status in _OUTSIDE:
+        """The call that says where this node's blocks are, where the chain says something else.
+
+        None where there is nothing to say: what a person announced by hand then stays.
+        """
+        if self._clock() < self._rests_until or view.node.status in _OUTSIDE or not (stores := self._stores()):
             return None
-        stores = self._stores()
         if self._known is None:
             self._known = self._said(view)
         return None if stores == self._known else Announce(stores=stores)

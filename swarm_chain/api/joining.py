@@ -16,7 +16,8 @@ from swarm_chain import config
 from swarm_chain.adapters.counting_store import CountingStore
 from swarm_chain.adapters.ethereum.endpoints import Endpoints
 from swarm_chain.adapters.meter import Meter
-from swarm_chain.adapters.stores import absolute_spec, open_stores
+from swarm_chain.adapters.peer_stores import with_peers
+from swarm_chain.adapters.stores import absolute_spec, open_stores, with_own
 from swarm_chain.adapters.web3_chain import Web3Chain
 from swarm_chain.api.accounts import Acting, open_account
 from swarm_chain.core.documents import TaskDocument
@@ -46,6 +47,7 @@ class Found:
 
     chain: Web3Chain
     rpc_urls: tuple[str, ...]
+    stores: tuple[str, ...]
     store: UpdateStore
     document: TaskDocument
     acting: Acting
@@ -69,7 +71,7 @@ def find_swarm(
     """The swarm at a contract's address, or that an invitation names. Raises what chain, keystore and stores do."""
     code = _code_in(contract)
     urls = tuple(rpc_urls) or (code.rpc_urls if code else ())
-    specs = tuple(map(absolute_spec, stores)) or (code.stores if code else ())
+    specs = tuple(map(absolute_spec, stores)) or (with_own(code.stores) if code else ())
     if not urls or not specs:
         raise ConfigurationError(
             f"where {'does the chain answer' if not urls else 'is the store'}? only an invitation says so by itself; "
@@ -85,9 +87,18 @@ def find_swarm(
         deployed_at=code.deployment_block if code else None,
         meter=meter,
     )
-    store = CountingStore(open_stores(specs), meter)
-    document = swarms_task(chain, store)
-    return Found(chain=chain, rpc_urls=urls, store=store, document=document, acting=acting, code=code, meter=meter)
+    allow_private = config.is_development(chain_id, urls)
+    store = CountingStore(with_peers(open_stores(specs), chain, allow_private=allow_private), meter)
+    return Found(
+        chain=chain,
+        rpc_urls=urls,
+        stores=specs,
+        store=store,
+        document=swarms_task(chain, store),
+        acting=acting,
+        code=code,
+        meter=meter,
+    )
 
 
 def admission(found: Found, label: str | None) -> Call | None:

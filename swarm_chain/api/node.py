@@ -18,6 +18,7 @@ from swarm_chain.api.rounds import Round
 from swarm_chain.api.session import Session, Turn
 from swarm_chain.api.tasks import agreed_task
 from swarm_chain.api.wiring import open_session
+from swarm_chain.config.serving import AUTO
 from swarm_chain.core import weights
 from swarm_chain.core.weights import specs_of
 from swarm_chain.errors import ConfigurationError
@@ -33,8 +34,9 @@ if TYPE_CHECKING:
 class SwarmNode:
     """One node of a swarm. Use it in a `with` statement, or call `close`: it then suspends itself, as an agent does.
 
-    It uses no thread: nothing happens while the user's code runs. Everything that it does is in its journal, so that a
-    process that was killed goes on where it was when it joins again.
+    Nothing happens while the user's code runs, but that a thread serves its blocks where peers are on other machines.
+    Everything that it does is in its journal, so that a process that was killed goes on where it was when it joins
+    again.
     """
 
     def __init__(self, *, session: Session, held: HeldModel, measure: Measure, examples: Examples | None) -> None:
@@ -61,6 +63,7 @@ class SwarmNode:
         label: str | None = None,
         folder: str | Path | None = None,
         confirmations: int | None = None,
+        serve: str = AUTO,
     ) -> Self:
         """The account's node in a swarm: registered now, or gone on with where it was.
 
@@ -77,6 +80,7 @@ class SwarmNode:
         `name`: what this machine calls the node; `folder`: where it keeps its journal, in place of that name's folder.
         `label`: what peers call it, public for ever; without it the account's name.
         `confirmations`: blocks on top of one before it is believed; 0 on a development chain, else 3.
+        `serve`: where peers on other machines fetch this node's blocks: `auto`, `HOST:PORT` of this machine, or `off`.
 
         Everything is checked before anything is sent. Raises what chain, store and keystore do, `TaskMismatch`,
         `ShapeMismatch`, `DataError`, and the contract's own errors.
@@ -94,6 +98,7 @@ class SwarmNode:
             measure.base,
             data=data if isinstance(data, str) else "",
             confirmations=confirmations,
+            serve=serve,
         )
         node = cls(session=session, held=held, measure=measure, examples=examples)
         try:

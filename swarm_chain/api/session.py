@@ -16,6 +16,7 @@ from swarm_chain.agent.journal import Journal
 from swarm_chain.api.handover import HandingTrainer, TrainingWantedError
 from swarm_chain.errors import ChainError, ContributionError
 from swarm_chain.ports import Chain
+from swarm_chain.serving.served import Served
 from swarm_chain.types import ChainView, Digest, Parameters, Phase, RoundNumber, SwarmInfo, TrainingOutcome
 
 log = logging.getLogger(__name__)
@@ -46,7 +47,7 @@ class Turn:
 
 
 class Session:
-    """An agent whose trainings are somebody else's. It uses no thread: nothing happens while nobody calls."""
+    """An agent whose trainings are somebody else's: nothing happens while nobody calls, but that peers are served."""
 
     def __init__(
         self,
@@ -56,12 +57,14 @@ class Session:
         journal: Journal,
         trainer: HandingTrainer,
         poll: float,
+        served: Served | None = None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._agent = agent
         self._chain = chain
         self._journal = journal
+        self._served = served
         self._trainer = trainer
         self._poll = poll
         self._sleep = sleep
@@ -140,7 +143,7 @@ class Session:
     def abandon(self) -> None:
         """Closes the journal of a node that did nothing yet."""
         self.is_closed = True
-        self._journal.close()
+        self._close()
 
     def close(self) -> None:
         """Suspends the node, so that no peer waits for it, and closes its journal."""
@@ -150,7 +153,12 @@ class Session:
         try:
             self._agent.leave()
         finally:
-            self._journal.close()
+            self._close()
+
+    def _close(self) -> None:
+        self._journal.close()
+        if self._served is not None:
+            self._served.close()
 
     # --------------------------------------------------------------------------------------------------------- looking
 

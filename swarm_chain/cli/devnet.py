@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from swarm_chain.devnet import Devnet
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104  it is only compared with
 
 
 @click.command()
@@ -60,6 +61,14 @@ def devnet(client: str, host: str | None, port: int | None, state: Path | None, 
     raise ChainUnavailable(f"{client} ended by itself with status {status}; see {chain.log_path}")
 
 
+def _url(chain: Devnet) -> str:
+    """Where the chain is reached, from other machines too where it listens for them."""
+    from swarm_chain.cli.told import url_on_network
+
+    is_everywhere = chain.settings.host in EVERYWHERE
+    return (url_on_network(chain.rpc_url) if is_everywhere else None) or chain.rpc_url
+
+
 def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
@@ -79,8 +88,9 @@ def _describe(chain: Devnet, folder: Path) -> None:
 
     rows = [(f"dev{index}", address) for index, address in enumerate(development_addresses(chain.settings))]
     show(table("account", "address", rows=rows))
-    click.echo(f"RPC URL   {chain.rpc_url}\nchain id  {chain.chain_id}\nlog       {chain.log_path}\nstate     {folder}")
+    url = _url(chain)
+    click.echo(f"RPC URL   {url}\nchain id  {chain.chain_id}\nlog       {chain.log_path}\nstate     {folder}")
     if chain.settings.host not in LOOPBACK:
         say(f"everybody who reaches {chain.settings.host} can use this chain and its accounts")
-    next_steps(f"swarm-chain deploy --rpc {chain.rpc_url}")
+    next_steps(f"swarm-chain deploy --rpc {url}")
     say("\nCtrl-C stops it")

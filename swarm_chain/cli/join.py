@@ -57,7 +57,7 @@ def join(
 
     Checks that the chain, the contract and the task are what they should be, registers the invited account, and writes
     the node's configuration: a file to read, and to edit. CODE names the chain, its RPC endpoints and the stores;
-    --rpc, --network and --store replace these.
+    --rpc, --network and --store replace these. What no store has is fetched from nodes whose agents run.
 
     A task may be source code that its swarm brings along. Nothing of it runs before you accepted it: at the prompt,
     which shows it, or by --accept-task.
@@ -66,7 +66,9 @@ def join(
     node's label, data, stores, endpoints and password file are taken unless others are given, and its name with a
     number. A task that was accepted for it, and is the same to the byte, is not asked about again.
     """
+    from swarm_chain import config
     from swarm_chain.accounts import open_keystore
+    from swarm_chain.adapters.peer_stores import with_peers
     from swarm_chain.adapters.stores import open_stores
     from swarm_chain.cli.passwords import ask_password
     from swarm_chain.cli.task import asker
@@ -82,7 +84,8 @@ def join(
     is_configured = joining.check_folder(choice, invited)
     signer = open_keystore(keystore.path, ask_password(keystore.name, choice.password_file))
     chain = joining.connect_invited(invited, signer, choice.rpc_urls)
-    store = open_stores(choice.stores)
+    is_development = config.is_development(invited.chain_id, choice.rpc_urls)
+    store = with_peers(open_stores(choice.stores), chain, allow_private=is_development)
     document = joining.swarms_task(chain, store)
     digest = digest or _accepted_before(earlier, document)
     accepted = accept(read_offer(document, store), store, digest=digest, task=task, ask=asker())
@@ -160,7 +163,7 @@ def _choice(
 ) -> Choice:
     """Everything that was chosen; else what the account's earlier node says, or the invitation."""
     from swarm_chain import config
-    from swarm_chain.adapters.stores import absolute_spec
+    from swarm_chain.adapters.stores import absolute_spec, with_own
     from swarm_chain.cli.nodes import nodes_folder
     from swarm_chain.membership.joining import Choice
 
@@ -174,7 +177,7 @@ def _choice(
         password_file=sender.password_file.absolute() if sender.password_file else usual.password_file,
         label=usual.label if label is None else label,
         data=data or usual.data,
-        stores=tuple(absolute_spec(spec) for spec in stores) or usual.stores,
+        stores=with_own(tuple(absolute_spec(spec) for spec in stores) or usual.stores),
         rpc_urls=rpc_urls,
         confirmations=confirmations if sender.confirmations is None else sender.confirmations,
     )

@@ -11,6 +11,7 @@ import click
 
 from swarm_chain.cli.options import Place
 from swarm_chain.cli.output import checksum, printable, say
+from swarm_chain.cli.told import endpoints_to_tell, stores_to_tell
 from swarm_chain.errors import NotRegistrar
 from swarm_chain.types import Address, Seconds, Timestamp
 
@@ -70,29 +71,15 @@ def terms_of(found: Found, chain: Chain, stores: Sequence[str], expires: Seconds
     from swarm_chain.cli.connect import connect
     from swarm_chain.membership.inviting import Terms
 
+    rpc_urls = endpoints_to_tell(found.target.rpc_urls, chain.chain_id)
     return Terms(
         chain_id=chain.chain_id,
-        rpc_urls=found.target.rpc_urls,
+        rpc_urls=rpc_urls,
         contract=found.contract,
         deployment_block=connect(found).deployed_at(),
-        stores=stores_to_tell(stores, found.target.rpc_urls),
+        stores=stores_to_tell(stores, rpc_urls),
         expiry=Timestamp(chain.look().now + expires),
     )
-
-
-def stores_to_tell(stores: Sequence[str], rpc_urls: Sequence[str]) -> tuple[str, ...]:
-    """The stores that an invitation names. Says which it does not.
-
-    A folder is of use to somebody on the same machine, and its path tells others who works there. Whoever is invited
-    to a chain on this machine is on it.
-    """
-    from swarm_chain.adapters.stores import is_folder
-    from swarm_chain.config import is_this_machine
-
-    folders = [] if all(map(is_this_machine, rpc_urls)) else [spec for spec in stores if is_folder(spec)]
-    if folders:
-        say(f"not in the invitation, being on this machine: {' '.join(folders)}; who joins gives a store with --store")
-    return tuple(spec for spec in stores if spec not in folders)
 
 
 def invitations_folder(found: Found) -> Path:

@@ -65,7 +65,7 @@ def swarms_task(chain: Chain, store: UpdateStore) -> TaskDocument:
     except BlockNotFound as error:
         raise BlockNotFound(
             f"{store.name} does not have the swarm's task {document_cid(digest)}; "
-            "give a store that has it with --store, or ask the registrar where it is served"
+            "give a store that has it with --store, ask the registrar where it is served, or wait for a node's agent"
         ) from error
 
 

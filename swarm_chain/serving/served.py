@@ -11,7 +11,7 @@ from typing import Final
 
 from swarm_chain.adapters.addresses import IpAddress, is_public
 from swarm_chain.adapters.own_address import address_towards
-from swarm_chain.config.serving import OFF, parse_place
+from swarm_chain.config.serving import OFF, is_serving, parse_place
 from swarm_chain.core.announcements import announcement_of, url_of
 from swarm_chain.core.files import replacing
 from swarm_chain.errors import ConfigurationError, PortInUse
@@ -50,6 +50,8 @@ class Served:
         self._host: str | None = None
         self._looked_at = float("-inf")
         self._said = ""
+        if not is_serving(serving.serve):
+            raise ConfigurationError(f"{serving.serve!r} is no place to serve at; use auto, off or HOST:PORT")
         if shelf is None and parse_place(serving.serve) is not None:
             raise ConfigurationError("there is no local store to serve; add local:PATH to the node's stores")
         announcement_of(serving.announce)

@@ -213,7 +213,7 @@ class Wrong(nn.Module):
         ({"model": Wrong()}, ShapeMismatch, r"'layer.weight' F32\[10, 64\] is not expected"),
         ({"data": "digits:part=9,of=3,seed=0"}, DataError, "no part 9"),
         ({"store": "local:nowhere"}, BlockNotFound, "does not have the swarm's task"),
-        ({"store": "memory"}, ConfigurationError, "is not a store"),
+        ({"store": "memory"}, ConfigurationError, "is no store"),
         ({"store": None}, ConfigurationError, "where is the store"),
         ({"name": "../up"}, ConfigurationError, "cannot be a node's name"),
     ],
