@@ -8,7 +8,15 @@ from collections.abc import Collection, Sequence
 from swarm_chain.core.cids import Cid, verify
 from swarm_chain.core.publication import Publication
 from swarm_chain.core.retention import Retention
-from swarm_chain.errors import BlockNotFound, ConfigurationError, CorruptedBlock, StoreError, StoreUnavailable
+from swarm_chain.errors import (
+    BlockNotFound,
+    CidMismatch,
+    ConfigurationError,
+    CorruptedBlock,
+    StoreError,
+    StoreUnavailable,
+    TooLarge,
+)
 from swarm_chain.ports import MAX_BLOCK, UpdateStore
 
 log = logging.getLogger(__name__)
@@ -59,14 +67,14 @@ class CompositeStore:
     def get(self, cid: Cid, *, max_bytes: int = MAX_BLOCK) -> bytes:
         """The block from the first store that gives it; kept in the writable ones too where that one is not.
 
-        So a node serves what it fetched from others. Raises `BlockNotFound`, or what is worse: `CorruptedBlock`,
-        `StoreUnavailable`; at once `TooLarge`.
+        So a node serves what it fetched from others. Raises `BlockNotFound`, or what says more: `StoreUnavailable`,
+        `CidMismatch`, `TooLarge`, which no store that others run is believed at once.
         """
-        problems: list[StoreError] = []
+        problems: list[StoreError | TooLarge] = []
         for store in self.stores:
             try:
                 data = store.get(cid, max_bytes=max_bytes)
-            except StoreError as problem:
+            except (StoreError, TooLarge) as problem:
                 problems.append(problem)
                 continue
             if not store.is_writable:
@@ -104,9 +112,9 @@ def _has(store: UpdateStore, cid: Cid) -> bool:
         return False
 
 
-def _worst(problems: Sequence[StoreError]) -> StoreError:
-    """The one that says most: bytes that are wrong, then a store that could not be asked, then a block not there."""
-    for kind in (CorruptedBlock, StoreUnavailable, BlockNotFound):
+def _worst(problems: Sequence[StoreError | TooLarge]) -> StoreError | TooLarge:
+    """What says most: too many bytes, wrong ones, a store that could not be asked, a block that is not there."""
+    for kind in (TooLarge, CorruptedBlock, CidMismatch, StoreUnavailable, BlockNotFound):
         for problem in problems:
             if isinstance(problem, kind):
                 return problem

@@ -29,7 +29,7 @@ CID = cid_of(DATA, Codec.RAW)
 class FailingStore(MemoryStore):
     """A store whose every answer is an error: a disk that is gone, or bytes that changed."""
 
-    def __init__(self, error: type[StoreError]) -> None:
+    def __init__(self, error: type[StoreError | TooLarge]) -> None:
         super().__init__(error.__name__)
         self.error = error
 
@@ -84,6 +84,7 @@ def test_get__first_store_fails__the_next_is_asked(error: type[StoreError]) -> N
     ("errors", "worst"),
     [
         ((BlockNotFound, StoreUnavailable, CorruptedBlock), CorruptedBlock),
+        ((StoreUnavailable, CidMismatch), CidMismatch),
         ((BlockNotFound, StoreUnavailable), StoreUnavailable),
         ((BlockNotFound, BlockNotFound), BlockNotFound),
     ],
@@ -96,11 +97,17 @@ def test_get__no_store_gives_it__raises_what_says_most(
     assert raised.type is worst
 
 
-def test_get__too_large__is_not_asked_for_elsewhere() -> None:
+def test_get__too_large__says_so_whatever_other_stores_say() -> None:
     first, second = MemoryStore(), FailingStore(CorruptedBlock)
     first.put(CID, DATA)
     with pytest.raises(TooLarge):
         CompositeStore([first, second]).get(CID, max_bytes=3)
+
+
+def test_get__one_store_claims_that_it_is_too_large__the_next_is_asked() -> None:
+    second = MemoryStore()
+    second.put(CID, DATA)
+    assert CompositeStore([FailingStore(TooLarge), second]).get(CID) == DATA
 
 
 def test_composite__no_store__is_refused() -> None:
