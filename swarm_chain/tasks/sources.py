@@ -110,7 +110,7 @@ def lines_of(text: str) -> list[str]:
 def run_source(source: bytes, *, filename: str) -> ModuleType:
     """The module that a source makes, the same for the same bytes. Raises `TaskSourceError`, naming the line."""
     text = text_of(source, filename=filename)
-    name = f"swarm_chain_task_{sha256(source).hexdigest()[:16]}"
+    name = f"swarm_chain_task_{sha256(source).hexdigest()}"
     if name in sys.modules:
         return sys.modules[name]
     module = ModuleType(name)

@@ -80,7 +80,7 @@ class World:
 
     def forget(self) -> None:
         """As in a new process, where nothing was run yet."""
-        sys.modules.pop(f"swarm_chain_task_{sha256(self.source.encode()).hexdigest()[:16]}", None)
+        sys.modules.pop(f"swarm_chain_task_{sha256(self.source.encode()).hexdigest()}", None)
         self.mark.unlink(missing_ok=True)
 
     @property

@@ -65,7 +65,7 @@ def forget(made: Genesis) -> None:
     import sys
     from hashlib import sha256
 
-    del sys.modules[f"swarm_chain_task_{sha256(made.source or b'').hexdigest()[:16]}"]
+    del sys.modules[f"swarm_chain_task_{sha256(made.source or b'').hexdigest()}"]
 
 
 @pytest.fixture
