@@ -125,6 +125,19 @@ contract LargestValuesTest is SwarmTest {
         _open();
     }
 
+    function test_RevertWhen_ANodeJoins() public {
+        _skipRounds(type(uint32).max);
+        _expectOverflow();
+        _add(_node(0));
+    }
+
+    function test_RevertWhen_ANodeIsRemoved() public {
+        _add(_node(0));
+        _skipRounds(type(uint32).max);
+        _expectOverflow();
+        _remove(_node(0));
+    }
+
     function test_GivenTheMostFinalisedRoundsFromWhichARevealCanCount() public {
         _addNodes(2);
         _setFinalizedRounds(type(uint32).max - 1 - LIMIT);
