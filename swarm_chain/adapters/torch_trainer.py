@@ -233,7 +233,9 @@ def _repeatable(task: Task, round_number: int, device: torch.device | None = Non
         torch.set_num_threads(1)
         # On a GPU some operations have no such algorithm at all: a training that differs is better than none.
         torch.use_deterministic_algorithms(True, warn_only=device.type != "cpu")
-        torch.manual_seed(_seed(task.hyperparameters.seed, round_number))
+        # Those of a GPU are put back only where the training is there.
+        seed = torch.manual_seed if gpus or device.type == "mps" else torch.default_generator.manual_seed
+        seed(_seed(task.hyperparameters.seed, round_number))
         try:
             yield
         finally:
