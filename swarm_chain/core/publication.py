@@ -37,7 +37,7 @@ class Publication:
     def blocks(self) -> Iterator[tuple[Cid, bytes]]:
         """Every block with its CID as computed just now, what is linked to before what links, the root last.
 
-        One chunk is in memory at a time. May be asked again, by a store that has to begin anew.
+        Few chunks are in memory at a time. May be asked again, by a store that has to begin anew.
         """
         for file in self.files:
             yield from blocks_of(file)

@@ -16,6 +16,7 @@ from io import BytesIO, FileIO
 from pathlib import Path
 from typing import Final
 
+from swarm_chain.core.chunks import Chunk, hashed, hashing_threads, map_chunks, read_chunks
 from swarm_chain.core.cids import CID_BYTES, Cid, Codec, cid_from_bytes, cid_of, verify
 from swarm_chain.core.files import replacing
 from swarm_chain.core.varints import read_varint, varint
@@ -84,6 +85,11 @@ class FileBuilder:
             self._leaf(view[start : start + CHUNK])
         self._pending += view[whole:]
 
+    def add(self, cid: Cid, chunk: bytes | memoryview) -> None:
+        """Adds a whole chunk, or the file's last, with its CID; not to be mixed with `write`."""
+        self._size += len(chunk)
+        self._keep(cid, chunk)
+
     def close(self) -> File:
         """The finished file."""
         if self._pending or not self._size:
@@ -95,7 +101,9 @@ class FileBuilder:
         return File(cid=self._levels[level][0].cid, size=self._size)
 
     def _leaf(self, data: bytes | memoryview) -> None:
-        cid = cid_of(data, Codec.RAW)
+        self._keep(cid_of(data, Codec.RAW), data)
+
+    def _keep(self, cid: Cid, data: bytes | memoryview) -> None:
         if self._put:
             self._put(cid, bytes(data))
         self._add(0, _Link(cid, len(data), len(data)))
@@ -118,33 +126,44 @@ class FileBuilder:
 
 def import_stream(stream: FileIO | BytesIO, put: Put | None = None) -> File:
     """The file that a stream holds from here to its end; its blocks go to `put`, the root last."""
-    builder = FileBuilder(put)
-    buffer = bytearray(CHUNK)
-    while count := stream.readinto(buffer):
-        builder.write(memoryview(buffer)[:count])
-    return builder.close()
+    return _import(read_chunks(stream, CHUNK), put)
 
 
 def import_file(path: Path, put: Put | None = None) -> File:
-    """The file at a path; its blocks go to `put`, the root last. Without `put`, only its CID is computed."""
+    """The file at a path; its blocks go to `put`, the root last. Without `put`, only its CID is computed.
+
+    Nobody may cut it short meanwhile.
+    """
     with path.open("rb", buffering=0) as stream:
+        if put is None and hashing_threads() == 1:
+            return _import(map_chunks(stream, CHUNK), None)
         return import_stream(stream, put)
 
 
 def import_bytes(data: bytes | bytearray | memoryview, put: Put | None = None) -> File:
     """The file that bytes in memory are; its blocks go to `put`, the root last."""
+    return _import(_cut(data), put)
+
+
+def _import(chunks: Iterable[Chunk], put: Put | None) -> File:
     builder = FileBuilder(put)
-    builder.write(data)
+    for cid, chunk in hashed(chunks):
+        builder.add(cid, chunk)
     return builder.close()
 
 
+def _cut(data: bytes | bytearray | memoryview) -> Iterator[memoryview]:
+    view = memoryview(data).cast("B")
+    return (view[start : start + CHUNK] for start in range(0, len(view), CHUNK))
+
+
 def blocks_of(file: Path | bytes) -> Iterator[tuple[Cid, bytes]]:
-    """The blocks of a file at a path, or of bytes in memory, the root last; one chunk of it is in memory at a time."""
+    """The blocks of a file at a path, or of bytes in memory, the root last; few chunks of it are in memory."""
     made: list[tuple[Cid, bytes]] = []
     builder = FileBuilder(lambda cid, data: made.append((cid, data)))
     with BytesIO(file) if isinstance(file, bytes) else file.open("rb", buffering=0) as stream:
-        while chunk := stream.read(CHUNK):
-            builder.write(chunk)
+        for cid, chunk in hashed(read_chunks(stream, CHUNK)):
+            builder.add(cid, chunk)
             yield from made
             made.clear()
     builder.close()
