@@ -15,17 +15,18 @@ from swarm_chain.errors import ConfigurationError
 
 @click.command()
 @click.argument("file", metavar="FILE.py", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--class", "name", metavar="NAME", help="What the class is called; without it MyTask for my_task.py.")
-def new(file: Path, name: str | None) -> None:
+@click.option("--class", "name", metavar="NAME", default="MyTask", show_default=True, help="What to call the class.")
+def new(file: Path, name: str) -> None:
     """Write a task of your own to start from.
 
     It runs as it is, on data that scikit-learn brings. Change model, dataset and loss to yours.
     """
-    from swarm_chain.tasks.template import template
+    from swarm_chain.tasks.template import is_taken, template
 
     if not re.fullmatch(r"[\w .-]+\.py", file.name):
         raise click.UsageError(f"{file} is no Python file: give it a name of letters and digits that ends in .py.")
-    name = _class_name(file) if name is None else _checked(name)
+    if not name.isidentifier() or not name.isascii() or keyword.iskeyword(name) or is_taken(name):
+        raise click.UsageError(f"no class can be called {name!r}: give --class another name.")
     try:
         with file.open("x", encoding="utf-8") as stream:
             stream.write(template(name, file.name))
@@ -38,15 +39,3 @@ def new(file: Path, name: str | None) -> None:
         f"swarm-chain demo --task {shlex.quote(f'{file}:{name}')}",
         f"swarm-chain deploy --task {shlex.quote(f'{file}:{name}')}",
     )
-
-
-def _class_name(file: Path) -> str:
-    """`my_task.py` to `MyTask`. Raises a usage error where no class can be called so."""
-    return _checked("".join(word[:1].upper() + word[1:] for word in re.split(r"[^0-9A-Za-z]+", file.stem)))
-
-
-def _checked(name: str) -> str:
-    """The name, if a class can have it, and a document."""
-    if not name.isidentifier() or not name.isascii() or keyword.iskeyword(name):
-        raise click.UsageError(f"no class can be called {name!r}: give --class NAME.")
-    return name

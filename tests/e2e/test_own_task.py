@@ -70,7 +70,7 @@ class Everything(Task):
 
 
 def test_new_then_demo__ends_in_pass(tmp_path: Path) -> None:
-    CommandLine(folder=tmp_path).must("new", "t.py", "--class", "MyTask")
+    CommandLine(folder=tmp_path).must("new", "t.py")
     demo = Demo(tmp_path, "--task", "t.py:MyTask", "--nodes", "2", "--rounds", "2")
     try:
         assert demo.wait() == 0, demo.said

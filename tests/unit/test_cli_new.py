@@ -23,12 +23,17 @@ def line(tmp_path: Path) -> CommandLine:
 
 def test_new__writes_a_task_that_says_how_to_go_on(line: CommandLine) -> None:
     done = line.must("new", "ward_7.py")
-    assert "swarm-chain demo --task ward_7.py:Ward7" in done.err
+    assert "swarm-chain demo --task ward_7.py:MyTask" in done.err
     text = (line.folder / "ward_7.py").read_text()
-    assert "swarm-chain demo --task ward_7.py:Ward7" in text
+    assert "swarm-chain demo --task ward_7.py:MyTask" in text
     assert "my_task" not in text
-    assert "MyTask" not in text
-    assert load_task(f"{line.folder}/ward_7.py").name == "Ward7"
+    assert load_task(f"{line.folder}/ward_7.py:MyTask").name == "MyTask"
+
+
+def test_new__another_name__is_the_class_and_the_task(line: CommandLine) -> None:
+    assert "--task ward_7.py:Ward" in line.must("new", "ward_7.py", "--class", "Ward").err
+    assert "MyTask" not in (line.folder / "ward_7.py").read_text()
+    assert load_task(f"{line.folder}/ward_7.py:Ward").name == "Ward"
 
 
 def test_new__the_task_as_it_is__learns(line: CommandLine) -> None:
@@ -68,14 +73,13 @@ def test_new__folder_is_not_there__says_so(line: CommandLine) -> None:
 def test_new__name_with_spaces__is_quoted_in_what_to_type(line: CommandLine) -> None:
     done = line.must("new", "my own.py")
     command = next(row for row in done.err.splitlines() if " demo " in row)
-    assert shlex.split(command)[-1] == "my own.py:MyOwn"
-    assert load_task(f"{line.folder}/my own.py:MyOwn").name == "MyOwn"
+    assert shlex.split(command)[-1] == "my own.py:MyTask"
+    assert load_task(f"{line.folder}/my own.py:MyTask").name == "MyTask"
 
 
-@pytest.mark.parametrize("name", ["task.py", "tensor.py", "nn.py", "torch.py", "node_data.py"])
-def test_new__called_like_something_it_imports__works(line: CommandLine, name: str) -> None:
-    line.must("new", name)
-    task = load_task(f"{line.folder}/{name}")
+def test_new__file_called_like_something_it_imports__works(line: CommandLine) -> None:
+    line.must("new", "torch.py")
+    task = load_task(f"{line.folder}/torch.py")
     assert TorchTrainer(task, "wine").samples() > 100
     assert initial_parameters(task)
 
@@ -83,7 +87,8 @@ def test_new__called_like_something_it_imports__works(line: CommandLine, name: s
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("t.txt",), ("t",), ('"""x.py',), ("a\nb.py",), ("12.py",), ("none.py",), ("ä.py",),
+        ("t.txt",), ("t",), ('"""x.py',), ("a\nb.py",), (".py",), ("t.py", "--class", "12"),
+        ("t.py", "--class", "None"), ("t.py", "--class", "Task"), ("t.py", "--class", "TensorDataset"),
         ("t.py", "--class", "class"), ("t.py", "--class", "x y"), ("t.py", "--class", ""), ("t.py", "--class", "Größe"),
     ],
 )  # fmt: skip
