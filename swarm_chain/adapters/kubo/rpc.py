@@ -14,7 +14,6 @@ import requests
 from ipfshttpclient import exceptions
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
-from swarm_chain import __version__
 from swarm_chain.adapters.kubo.addresses import find_place
 from swarm_chain.adapters.kubo.transport import StreamError, UnusableAnswer, bounded, prepare
 from swarm_chain.config import StoreSettings
@@ -86,7 +85,7 @@ class Rpc:
         """`name` is what errors call the node. Raises `ConfigurationError`; nothing is asked yet."""
         self.name = name
         place = find_place(settings.address)
-        headers = {"User-Agent": f"swarm-chain/{__version__}", **settings.headers}
+        headers = {"User-Agent": "swarm-chain", **settings.headers}
         try:
             self._client = ipfshttpclient.Client(place.multiaddr, place.base, headers=headers, session=True)._client
         except (exceptions.AddressError, ValueError) as error:

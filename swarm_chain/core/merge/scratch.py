@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 from threading import local
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -19,7 +19,7 @@ class Scratch:
     def array(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
         """An array of this shape, with whatever numbers."""
         wanted, count = np.dtype(dtype), prod(shape)
-        known: dict[tuple[str, str], NDArray[Any]] = self._mine.__dict__
+        known: dict[Any, NDArray[Any]] = cast("dict[Any, NDArray[Any]]", self._mine.__dict__)
         key = (name, wanted.str)
         if key not in known or known[key].size < count:
             known[key] = np.empty(count, wanted)
