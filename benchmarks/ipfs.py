@@ -25,6 +25,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,101 @@ def _sha256(bench: Bench) -> Iterator[Action]:
     """`hashlib.sha256` over the bytes in memory: what everything is compared with."""
     data = bench.file.read_bytes()
     yield lambda: hashlib.sha256(data).digest()
+
+
+# ------------------------------------------------------------------------------------------------ CIDs and publishing
+
+
+@row("CID: of a file, on one core", goal=1 / 0.9)
+def _cid_on_one_core(bench: Bench) -> Iterator[Action]:
+    """Reading, cutting and hashing, where nothing else can be done meanwhile."""
+    from swarm_chain.core.unixfs import import_file
+
+    _stay_on_one_core()
+    yield lambda: import_file(bench.file)
+
+
+@row("CID: of bytes in memory, on one core")
+def _cid_in_memory(bench: Bench) -> Iterator[Action]:
+    """The same without reading, as sha256 has it."""
+    from swarm_chain.core.unixfs import import_bytes
+
+    _stay_on_one_core()
+    data = bench.file.read_bytes()
+    yield lambda: import_bytes(data)
+
+
+@row("CID: of a file, on all cores", goal=1 / 1.5)
+def _cid_on_all_cores(bench: Bench) -> Iterator[Action]:
+    """As it is by itself; sha256 is on one, since its blocks depend on each other. The goal is for two cores."""
+    from swarm_chain.core.unixfs import import_file
+
+    yield lambda: import_file(bench.file)
+
+
+@row("CID: by the IPFS node, add --only-hash", needs_ipfs=True)
+def _cid_by_node(bench: Bench) -> Iterator[Action]:
+    """What the node says that the file's CID is; the file goes there by HTTP."""
+    with _node(bench) as (store, _):
+        yield lambda: _add(store, bench.file, only_hash=True)
+
+
+@row("publish: into a local store", goal=1.5)
+def _publish(bench: Bench) -> Iterator[Action]:
+    """Cut, hashed and written; the system brings it to the disk when it likes."""
+    yield _publishing(bench, sync=False)
+
+
+@row("publish: into a local store, synced")
+def _publish_synced(bench: Bench) -> Iterator[Action]:
+    """As an agent does: all of it is on the disk at the end."""
+    yield _publishing(bench, sync=True)
+
+
+@row("publish: into the IPFS node, pinned", needs_ipfs=True)
+def _publish_to_node(bench: Bench) -> Iterator[Action]:
+    """As an agent does: a CAR to dag/import. After the first time the node has all of it, and checks that."""
+    with _node(bench) as (store, _):
+        yield lambda: _published(store, bench.file)
+
+
+@row("publish: by the IPFS node, add", needs_ipfs=True)
+def _add_to_node(bench: Bench) -> Iterator[Action]:
+    """The node's own way."""
+    with _node(bench) as (store, _):
+        yield lambda: _add(store, bench.file, only_hash=False)
+
+
+def _stay_on_one_core() -> None:
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+
+
+def _publishing(bench: Bench, *, sync: bool) -> Action:
+    from swarm_chain.adapters.local_store import LocalStore
+    from swarm_chain.core import dagcbor
+    from swarm_chain.core.publication import Publication
+
+    publication = Publication(document=dagcbor.encode({"file": "published"}), files=(bench.file,))
+    stores = (LocalStore(bench.folder / f"store-{number}", sync=sync) for number in count())
+    return lambda: next(stores).publish(publication)
+
+
+def _add(api: str, file: Path, *, only_hash: bool) -> str:
+    """The CID that a node gives a file of the swarm's profile."""
+    from swarm_chain.adapters.kubo.rpc import Command, File, Rpc
+    from swarm_chain.config import StoreSettings
+    from swarm_chain.core.chunks import read_chunks
+
+    def pieces() -> Iterator[bytes]:
+        with file.open("rb", buffering=0) as stream:
+            yield from read_chunks(stream, MEBIBYTE)
+
+    profile = {"cid-version": "1", "raw-leaves": "true", "chunker": "size-1048576"}
+    options = {**profile, "only-hash": str(only_hash).lower(), "quieter": "true"}
+    command = Command(name="add", options=options, seconds=600, file=File(pieces))
+    *_, answer = Rpc("the IPFS node", StoreSettings(address=api)).values(command)
+    return str(answer["Hash"])
 
 
 # ------------------------------------------------------------------------------------------------------------- fetching
@@ -355,7 +451,7 @@ HEAD = f"{'':44} {'seconds':>8} {'MiB/s':>7} {'x sha256':>9} {'goal':>5} {'MiB m
 
 def describe(one: Measured, size: int) -> str:
     """A row for people."""
-    goal = "" if one.goal is None else f"{one.goal:g}" + ("!" if one.is_missed else "")
+    goal = "" if one.goal is None else f"{one.goal:.3g}" + ("!" if one.is_missed else "")
     memory = "" if one.memory is None else f"{one.memory / MEBIBYTE:.0f}"
     speed = size / MEBIBYTE / one.seconds
     return f"{one.name:44} {one.seconds:8.3f} {speed:7.0f} {one.ratio:9.2f} {goal:>5} {memory:>9}"
