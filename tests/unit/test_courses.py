@@ -20,27 +20,10 @@ from swarm_chain.tasks.batches import count
 from swarm_chain.tasks.courses import model_inputs
 from swarm_chain.tasks.courses_rows import CODES, COLUMNS, departments, is_test, read_ratings, write_ratings
 from swarm_chain.types import TrainingOutcome
+from tests.departments import STUDENTS, ratings_of, write_departments
 
 HEADER = ",".join(COLUMNS)
 GOOD = "1,1002,2,2,0,5"
-
-
-def ratings_of(lecturers: range, *, rows: int, seed: int) -> NDArray[np.int64]:
-    """Ratings that follow a rule: a student's leniency and a lecturer's quality, both by their numbers, and chance."""
-    random = np.random.default_rng(seed)
-    students = random.integers(1, 41, rows)
-    chosen = random.integers(lecturers.start, lecturers.stop, rows)
-    codes = [random.choice(list(CODES[name]), rows) for name in ("studage", "lectage", "service")]
-    exact = 3 + np.where(students % 2, 1.0, -1.0) + np.where(chosen % 2, 0.7, -0.7) + random.normal(0, 0.3, rows)
-    return np.stack([students, chosen, *codes, exact.round().clip(1, 5)], axis=1).astype(np.int64)
-
-
-def write_departments(folder: Path, number: int = 3) -> list[str]:
-    """Files of departments of 20 lecturers each, the same 40 students in all of them."""
-    paths = [folder / f"department-{part}.csv" for part in range(number)]
-    for part, path in enumerate(paths):
-        write_ratings(path, ratings_of(range(1 + 20 * part, 21 + 20 * part), rows=150 + 50 * part, seed=part))
-    return [str(path) for path in paths]
 
 
 @pytest.fixture
@@ -79,7 +62,7 @@ def test_open_data__a_field_is_broken__names_file_line_and_column(tmp_path: Path
 
 
 def test_write_ratings__rows__are_read_back(tmp_path: Path) -> None:
-    ratings = ratings_of(range(1, 21), rows=30, seed=0)
+    ratings = ratings_of(0, rows=30)
     write_ratings(tmp_path / "new" / "ratings.csv", ratings)
     assert (read_ratings(tmp_path / "new" / "ratings.csv") == ratings).all()
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["ratings.csv"]
@@ -108,7 +91,7 @@ def test_model_inputs__codes__become_numbers_of_a_table_each_its_own() -> None:
 
 
 def test_is_test__about_a_fifth__by_the_seed_and_not_by_the_rating() -> None:
-    ratings = ratings_of(range(1, 21), rows=2000, seed=0)
+    ratings = ratings_of(0, rows=2000)
     test = is_test(ratings, seed=3)
     assert 0.17 < test.mean() < 0.23
     other = ratings.copy()
@@ -118,7 +101,7 @@ def test_is_test__about_a_fifth__by_the_seed_and_not_by_the_rating() -> None:
 
 
 def test_is_test__more_rows_or_another_order__nothing_changes_sides() -> None:
-    ratings = ratings_of(range(1, 21), rows=500, seed=0)
+    ratings = ratings_of(0, rows=500)
     test = is_test(ratings, seed=3)
     assert (is_test(ratings[::-1], seed=3)[::-1] == test).all()
     assert (is_test(ratings[100:], seed=3) == test[100:]).all()
@@ -155,7 +138,7 @@ def test_train__a_department__sends_no_lecturer_and_moves_its_own_students_only(
     before, outcome = initial_parameters(Courses()), train(files[0])
     assert set(outcome.parameters) == {"circumstances.weight", "level", "students.weight"}
     moved = np.flatnonzero(outcome.parameters["students.weight"] != before["students.weight"])
-    assert set(moved) <= set(range(1, 41))
+    assert set(moved) <= set(range(1, STUDENTS + 1))
     ratings = read_ratings(Path(files[0]))
     known = np.flatnonzero(outcome.memory["private/lecturers.weight"])
     assert set(known) == set(ratings[~is_test(ratings, seed=0), 1])
@@ -173,7 +156,7 @@ def test_train__some_rounds__learns_who_is_lenient_and_who_is_good(files: list[s
     share = float((read_ratings(Path(files[2]))[is_test(read_ratings(Path(files[2])), seed=0), 4] == 1).mean())
     assert found["loss"] == pytest.approx(share * of_service + (1 - share) * of_own, rel=1e-4)
     assert compared_metric([found]) == "rmse"
-    students = last.parameters["students.weight"][1:41, 0]
+    students = last.parameters["students.weight"][1 : STUDENTS + 1, 0]
     assert students[::2].mean() > students[1::2].mean() + 0.5
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.test_courses import write_departments
+from tests.departments import write_departments
 from tests.unit.test_digits_accuracy import accuracy as accuracy
 
 
