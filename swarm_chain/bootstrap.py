@@ -22,6 +22,7 @@ from swarm_chain.agent.convergence import Convergence
 from swarm_chain.agent.heads import Heads
 from swarm_chain.agent.journal import Journal
 from swarm_chain.agent.policy import Policy
+from swarm_chain.agent.pruning import Pruning
 from swarm_chain.config import NodeConfig, is_development
 from swarm_chain.core import documents
 from swarm_chain.core.documents import TaskDocument
@@ -82,6 +83,20 @@ def build_agent(
         policy=replace(policy, poll=poll, spread=spread),
         on_activity=on_activity,
         stores=stores,
+        pruning=_pruning(config, chain, own),
+    )
+
+
+def _pruning(config: NodeConfig, chain: Chain, own: UpdateStore) -> Pruning | None:
+    """What lets go of old weights in a node's own stores, where its operator asked for that."""
+    if config.keep_weights is None:
+        return None
+    return Pruning(
+        chain=chain,
+        store=own,
+        keep=config.keep_weights,
+        account=config.account,
+        confirmations=config.confirmations,
     )
 
 
@@ -126,6 +141,7 @@ def wire_agent(
     policy: Policy,
     on_activity: OnActivity,
     stores: Stores | None = None,
+    pruning: Pruning | None = None,
 ) -> Agent:
     """An agent over any implementations of the ports. `spool` is a folder that only this agent uses.
 
@@ -145,6 +161,7 @@ def wire_agent(
         policy=policy,
         on_activity=on_activity,
         stores=stores,
+        pruning=pruning,
     )
 
 

@@ -17,6 +17,7 @@ from swarm_chain.agent.heads import Head, Heads
 from swarm_chain.agent.journal import Journal, SignedTransaction, Training
 from swarm_chain.agent.lookout import Lookout
 from swarm_chain.agent.policy import Condition, Policy
+from swarm_chain.agent.pruning import Pruning
 from swarm_chain.agent.scores import Score, Scores
 from swarm_chain.core.rounds import (
     Action,
@@ -88,10 +89,14 @@ class Agent:
         policy: Policy,
         on_activity: OnActivity,
         stores: Stores | None = None,
+        pruning: Pruning | None = None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`stores` says what to announce: where peers fetch this node's blocks. Without it, it announces nothing."""
+        """`stores` says what to announce: where peers fetch this node's blocks. Without it, it announces nothing.
+
+        Without `pruning`, old weights stay where they are.
+        """
         if chain.account is None:
             raise ValueError("an agent acts for an account")
         self.account: Address = chain.account
@@ -101,6 +106,7 @@ class Agent:
         self._heads = heads
         self._contribution = contribution
         self._convergence = convergence
+        self._pruning = pruning
         self._policy = policy
         self._lookout = Lookout(
             account=chain.account,
@@ -173,6 +179,8 @@ class Agent:
     def _act(self) -> float:
         self._settle()
         view = self._chain.look()
+        if self._pruning is not None:
+            self._pruning.advance(view)
         if self._is_done(view):
             self._score_last(view)
             self._is_stopping = True

@@ -57,6 +57,7 @@ class _Built:
     unavailable: frozenset[Address]
     document: bytes
     files: tuple[Cid, ...]
+    merged: tuple[Publication, ...]
 
 
 class _Round:
@@ -210,13 +211,21 @@ class Convergence:
         )
         if result.document.included:
             self._adopt(result)
-        built = _built(result)
+        built = _built(result, self._merged(result))
         round_.built[built.digest] = built
         for one in result.judgements:
             if one.reason is not None:
                 node = one.reveal.node.hex()
                 log.warning("round %d leaves out 0x%s: %s (%s)", round_.facts.round, node, one.reason, one.detail)
         return built
+
+    def _merged(self, result: BuiltResult) -> tuple[Publication, ...]:
+        """The updates that went into a result, as they lie here."""
+        return tuple(
+            Publication(document=self._spool.document(one.reveal.digest), files=(one.weights,))
+            for one in result.judgements
+            if one.reason is None and one.weights is not None
+        )
 
     def _adopt(self, result: BuiltResult) -> None:
         """Keeps the files of a result that was merged here."""
@@ -232,7 +241,8 @@ class Convergence:
 
     def _publish(self, built: _Built) -> None:
         """Serves a result; what it was made from is served since it was fetched."""
-        self._store.publish(Publication(document=built.document, files=tuple(map(self._spool.path, built.files))))
+        files = tuple(map(self._spool.path, built.files))
+        self._store.publish(Publication(document=built.document, files=files, merged=built.merged))
 
 
 def _is_whole(events: Sequence[Event], view: ChainView) -> bool:
@@ -257,7 +267,7 @@ def reveals_in(events: Iterable[Event]) -> tuple[Reveal, ...]:
     )
 
 
-def _built(result: BuiltResult) -> _Built:
+def _built(result: BuiltResult, merged: tuple[Publication, ...]) -> _Built:
     state = result.document.state if result.state is not None else None
     return _Built(
         digest=result.document.digest(),
@@ -265,6 +275,7 @@ def _built(result: BuiltResult) -> _Built:
         unavailable=frozenset(result.unavailable),
         document=result.document.encode(),
         files=tuple(cid for cid in (result.document.weights, state) if cid is not None),
+        merged=merged,
     )
 
 

@@ -76,6 +76,12 @@ def agent() -> None:
     type=SERVING,
     help="Where peers fetch this node's blocks: auto, HOST:PORT of this machine, or off. As in its configuration.",
 )
+@click.option(
+    "--keep-weights",
+    metavar="K",
+    type=click.IntRange(min=0),
+    help="Keep the weights of the last K rounds only, and let go of older ones. As in the node's configuration: all.",
+)
 @password_file_option
 def run(
     node: str | None,
@@ -85,6 +91,7 @@ def run(
     min_new_samples: int | None,
     tensorboard: Path | None,
     serve: str | None,
+    keep_weights: int | None,
     password_file: Path | None,
 ) -> None:
     """Train, submit, merge and attest, round after round, until told to end.
@@ -108,6 +115,7 @@ def run(
     path = find_node(node, config_file)
     config = load_node_config(path)
     config = config if serve is None else replace(config, serve=serve)
+    config = config if keep_weights is None else replace(config, keep_weights=keep_weights)
     meter = Meter(
         traffic_so_far(path.parent, chain_id=config.chain_id, contract=config.contract, account=config.account)
     )

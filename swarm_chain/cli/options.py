@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 import click
 
+from swarm_chain.adapters.stores import KINDS
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -45,17 +47,19 @@ contract_option = click.option(
 store_option = click.option(
     "--store",
     "stores",
-    metavar="local:PATH",
+    metavar="|".join(KINDS),
     multiple=True,
-    help="A store of documents and weights; may be given again. Written to all, read from the first that has a block.",
+    help="A store of documents and weights: a folder, an IPFS node, or gateways to read from; may be given again. "
+    "Written to each that can be, read from the first that has a block.",
 )
 
 read_store_option = click.option(
     "--store",
     "stores",
-    metavar="local:PATH",
+    metavar="|".join(KINDS),
     multiple=True,
-    help="A store to read documents and weights from; again for another, asked where the first lacks a block.",
+    help="A store to read documents and weights from: a folder, an IPFS node, or gateways; again for another, asked "
+    "where the first lacks a block.",
 )
 
 json_option = click.option(

@@ -23,6 +23,7 @@ from swarm_chain.types import Address, BlockNumber, Digest
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument
 
+ALL: Final = "all"
 MAX_LABEL: Final = 64
 """Bytes of the longest label the contract takes."""
 
@@ -46,6 +47,7 @@ class NodeConfig:
     min_new_samples: int
     journal: Path
     stores: tuple[str, ...]
+    keep_weights: int | None = None
     serve: str = AUTO
     announce: tuple[str, ...] = ()
     allow_private_addresses: bool = False
@@ -79,6 +81,7 @@ def load_node_config(path: Path) -> NodeConfig:
         min_new_samples=node.integer("min_new_samples", least=0, most=2**53, default=0),
         journal=folder / node.text("journal"),
         stores=stores.texts("use", least=1),
+        keep_weights=stores.integer_or("keep_weights", ALL, least=0, most=2**31),
         serve=_serve(stores),
         announce=stores.texts("announce"),
         allow_private_addresses=stores.flag("allow_private_addresses", is_development(chain_id, rpc_urls)),
@@ -167,7 +170,11 @@ def _sections(config: NodeConfig) -> dict[str, dict[str, tuple[object, str]]]:
         "stores": {
             "use": (
                 list(config.stores),
-                "Where documents and weights are read and written, as --store takes it: local:PATH, …",
+                "Where documents and weights are written and read, in order: local:PATH, kubo:ADDRESS, gateway:URL.",
+            ),
+            "keep_weights": (
+                ALL if config.keep_weights is None else config.keep_weights,
+                "For how many rounds weights are kept, so that they can be re-executed: all, or a number.",
             ),
             "serve": (
                 config.serve,

@@ -55,6 +55,15 @@ class Table:
             raise self.wrong(key, f"a whole number from {least} to {most}", value)
         return value
 
+    def integer_or(self, key: str, word: str, *, least: int, most: int) -> int | None:
+        """A whole number from `least` to `most`; None where a word, or nothing, stands there instead."""
+        value = self._take(key, word)
+        if value == word:
+            return None
+        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+            raise self.wrong(key, f'"{word}" or a whole number from {least} to {most}', value)
+        return value
+
     def flag(self, key: str, default: bool | _Required = REQUIRED) -> bool:
         """Whether it is true."""
         value = self._take(key, default)

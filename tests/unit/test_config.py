@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from swarm_chain import config
 from swarm_chain.config import (
     NodeConfig,
+    StoreSettings,
     default_confirmations,
     find_network,
+    find_store,
     is_development,
     is_private_endpoint,
     load_devnet_settings,
@@ -41,6 +43,7 @@ NODE = NodeConfig(
     min_new_samples=5,
     journal=Path("/srv/node/journal.sqlite"),
     stores=("local:/srv/store",),
+    keep_weights=7,
     serve="192.168.1.7:4801",
     announce=("https://store.example",),
     allow_private_addresses=True,
@@ -70,7 +73,7 @@ def test_node_config__as_written__explains_every_key(tmp_path: Path) -> None:
     save_node_config(NODE, tmp_path / "node.toml")
     lines = (tmp_path / "node.toml").read_text().splitlines()
     keys = [number for number, line in enumerate(lines) if " = " in line and not line.startswith("#")]
-    assert len(keys) == 18
+    assert len(keys) == 19
     assert all(lines[number - 1].startswith("# ") for number in keys)
     assert list(tmp_path.iterdir()) == [tmp_path / "node.toml"]
 
@@ -105,6 +108,9 @@ def test_node_config__left_out__follows_from_the_chain(tmp_path: Path) -> None:
         ('serve = "192.168.1.7:4801"', "serve = true", "stores.serve must be a text"),
         ('announce = ["https://store.example"]', "announce = [7]", "stores.announce must be a list of texts"),
         ("allow_private_addresses = true", "allow_private_addresses = 1", "must be true or false"),
+        ("keep_weights = 7", 'keep_weights = "some"', 'stores.keep_weights must be "all" or a whole number from 0'),
+        ("keep_weights = 7", "keep_weights = -1", 'stores.keep_weights must be "all" or a whole number from 0'),
+        ("keep_weights = 7", "keep_weights = true", 'stores.keep_weights must be "all" or a whole number'),
         ("[stores]", "[shops]", "stores.use must be a list"),
         ("[stores]", "[stores", "is not TOML"),
     ],
@@ -287,3 +293,95 @@ def test_home__follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path
 def test_shipped__missing_file__says_what_to_do() -> None:
     with pytest.raises(ConfigurationError, match="install swarm-chain again"):
         config.shipped("nothing-of-ours")
+
+
+# -------------------------------------------------------------------------------------------------------------- stores
+
+
+def settings_with(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "swarm-chain.toml"
+    path.write_text(text)
+    return path
+
+
+def test_node_config__weights_are_kept_for_ever__unless_told(tmp_path: Path) -> None:
+    assert load_node_config(edited(tmp_path, "keep_weights = 7", "")).keep_weights is None
+    assert load_node_config(edited(tmp_path, "keep_weights = 7", 'keep_weights = "all"')).keep_weights is None
+    assert load_node_config(edited(tmp_path, "keep_weights = 7", "keep_weights = 0")).keep_weights == 0
+
+
+def test_find_store__everything_given__is_read_from_files_beside_the_settings(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("s3cret\n")
+    (tmp_path / "headers").write_text("# for the door\nX-Door: open sesame  \n\n")
+    (tmp_path / "ca.pem").write_text("-----")
+    path = settings_with(
+        tmp_path,
+        """
+        [stores.hospital]
+        address = "https://ipfs.hospital.example/rpc"
+        token_file = "token"
+        headers_file = "headers"
+        ca_file = "ca.pem"
+        proxy = "http://proxy.hospital.example:3128"
+        timeout = 40
+
+        [networks.clinic]
+        chain_id = 1515
+        rpc_urls = ["https://rpc.clinic.example"]
+        """,
+    )
+    found = find_store("hospital", path)
+    assert found == StoreSettings(
+        address="https://ipfs.hospital.example/rpc",
+        headers={"X-Door": "open sesame", "Authorization": "Bearer s3cret"},
+        ca_file=tmp_path / "ca.pem",
+        proxy="http://proxy.hospital.example:3128",
+        timeout=40,
+    )
+    assert "s3cret" not in repr(found)
+    assert load_networks(path)["clinic"].chain_id == 1515
+
+
+def test_find_store__only_an_address__has_the_defaults(tmp_path: Path) -> None:
+    path = settings_with(tmp_path, '[stores.desk]\naddress = "/ip4/127.0.0.1/tcp/5001"')
+    assert find_store("desk", path) == StoreSettings(address="/ip4/127.0.0.1/tcp/5001")
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("", r"unknown store hospital; none has a name: add \[stores.hospital\]"),
+        ('[stores.desk]\naddress = "/unix/x"', "unknown store hospital; there are desk"),
+        ("[stores.hospital]", "stores.hospital.address is missing"),
+        ('[stores.hospital]\naddress = "a"\ntoken = "x"', "unknown key stores.hospital.token"),
+        ('[stores.hospital]\naddress = "a"\ntoken_file = "nowhere"', "nowhere cannot be read"),
+        ('[stores.hospital]\naddress = "a"\ntoken_file = "."', "cannot be read"),
+        ('[stores.hospital]\naddress = "a"\nca_file = "nowhere"', "nowhere does not exist"),
+        ('[stores.hospital]\naddress = "a"\nproxy = "proxy:3128"', "stores.hospital.proxy must be a URL"),
+        ('[stores.hospital]\naddress = "a"\ntimeout = 0', "stores.hospital.timeout must be a whole number from 1"),
+        ("stores = 7", r"stores must be a table"),
+    ],
+)
+def test_find_store__wrong_settings__name_file_key_and_what_is_expected(tmp_path: Path, text: str, named: str) -> None:
+    path = settings_with(tmp_path, text)
+    with pytest.raises(ConfigurationError, match=named) as caught:
+        find_store("hospital", path)
+    assert str(tmp_path) in str(caught.value)
+
+
+@pytest.mark.parametrize("secret", ["two words", "", "über", "line\nline"])
+def test_find_store__token_that_is_none__is_refused_and_not_repeated(tmp_path: Path, secret: str) -> None:
+    (tmp_path / "token").write_text(secret)
+    path = settings_with(tmp_path, '[stores.a]\naddress = "a"\ntoken_file = "token"')
+    with pytest.raises(ConfigurationError, match="one word") as caught:
+        find_store("a", path)
+    assert not secret or secret not in str(caught.value)
+
+
+@pytest.mark.parametrize("line", ["Authorization s3cret", "Authorization: s3cret\x07", ": s3cret", "A B: s3cret"])
+def test_find_store__header_that_is_none__is_refused_and_not_repeated(tmp_path: Path, line: str) -> None:
+    (tmp_path / "headers").write_text(f"X: y\n{line}\n")
+    path = settings_with(tmp_path, '[stores.a]\naddress = "a"\nheaders_file = "headers"')
+    with pytest.raises(ConfigurationError, match="line 2 is no header") as caught:
+        find_store("a", path)
+    assert "s3cret" not in str(caught.value)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from swarm_chain import config
+from swarm_chain.config import StoreSettings
 from swarm_chain.core.quorum import SHOWN_SIZES, fault_tolerance
 from swarm_chain.deployment import swarm_config
 
@@ -67,6 +68,15 @@ def test_page__every_key_of_a_node__is_there(tmp_path: Path) -> None:
         section = line.strip("[]") if line.startswith("[") else section
         if " = " in line and not line.startswith("#"):
             assert row(f"{section}.{line.partition(' = ')[0]}", "`node.toml`")
+
+
+def test_page__every_key_of_a_named_store__is_there() -> None:
+    source = (config.PACKAGE / "config" / "stores.py").read_text()
+    keys = set(re.findall(r'table\.(?:text|optional_text|integer)\("(\w+)"', source))
+    keys |= set(re.findall(r'optional_text\(key\) for key in \("(\w+)", "(\w+)"\)', source)[0])
+    assert keys == {"address", "token_file", "headers_file", "ca_file", "proxy", "timeout"}
+    assert all(row(key, "`swarm-chain.toml`") for key in keys)
+    assert f"Default {StoreSettings(address='a').timeout}." in row("timeout", "`swarm-chain.toml`")[0]
 
 
 def test_page__how_many_may_fail__is_what_the_rule_gives() -> None:
