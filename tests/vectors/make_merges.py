@@ -118,11 +118,9 @@ def products(base: dict[str, Any], updates: list[dict[str, Any]]) -> list[list[f
 
 def squared_distances(gram: list[list[float]]) -> list[list[float]]:
     n = len(gram)
-    rows = [[max((gram[i][i] + gram[j][j]) - 2.0 * gram[i][j], 0.0) for j in range(n)] for i in range(n)]
-    full = [[*row, gram[i][i]] for i, row in enumerate(rows)] + [[*(gram[i][i] for i in range(n)), 0.0]]
-    for i in range(n):
-        full[i][i] = 0.0
-    return full
+    return [
+        [0.0 if i == j else max((gram[i][i] + gram[j][j]) - 2.0 * gram[i][j], 0.0) for j in range(n)] for i in range(n)
+    ]
 
 
 def product(left: list[list[float]], right: list[list[float]]) -> list[list[float]]:
@@ -142,38 +140,30 @@ def transposed(matrix: list[list[float]]) -> list[list[float]]:
     return [list(column) for column in zip(*matrix, strict=True)]
 
 
-def to_point(squared: list[list[float]], point: list[float]) -> list[float]:
-    along = product(squared, [[part] for part in point])
-    within = 0.5 * product([point], along)[0][0]
-    return [math.sqrt(max(one[0] - within, 0.0)) for one in along[:-1]]
+def to_point(gram: list[list[float]], parts: list[float]) -> list[float]:
+    along = product(gram, [[part] for part in parts])
+    within = product([parts], along)[0][0]
+    return [math.sqrt(max((gram[i][i] - 2.0 * along[i][0]) + within, 0.0)) for i in range(len(gram))]
 
 
-def mixed(squared: list[list[float]], rows: list[list[float]]) -> list[list[float]]:
-    n = len(rows)
-    along = product(rows, squared)
-    inner = product(along, transposed(rows))
-    own = [0.5 * inner[i][i] for i in range(n)]
-    full = [[max((inner[i][j] - own[i]) - own[j], 0.0) for j in range(n)] for i in range(n)]
-    to_base = [max(along[i][-1] - own[i], 0.0) for i in range(n)]
-    full = [[*row, to_base[i]] for i, row in enumerate(full)] + [[*to_base, 0.0]]
-    for i in range(n):
-        full[i][i] = 0.0
-    return full
+def mixed(gram: list[list[float]], rows: list[list[float]]) -> list[list[float]]:
+    parts = [row[:-1] for row in rows]
+    return product(product(parts, gram), transposed(parts))
 
 
 def lower_middle(values: list[float]) -> float:
     return sorted(values)[(len(values) - 1) // 2]
 
 
-def clipped(squared: list[list[float]]) -> list[list[float]]:
-    n = len(squared) - 1
-    norms = [math.sqrt(row[-1]) for row in squared[:-1]]
+def clipped(gram: list[list[float]]) -> list[list[float]]:
+    n = len(gram)
+    norms = [math.sqrt(gram[i][i]) for i in range(n)]
     kept = [1.0 if norm <= lower_middle(norms) else lower_middle(norms) / norm for norm in norms]
     return [[kept[i] if j == i else 0.0 for j in range(n)] + [1.0 - kept[i]] for i in range(n)]
 
 
-def neighbours(squared: list[list[float]], f: int) -> list[list[float]]:
-    n, rows = len(squared) - 1, []
+def neighbours(gram: list[list[float]], f: int) -> list[list[float]]:
+    n, rows, squared = len(gram), [], squared_distances(gram)
     for i in range(n):
         order = sorted(range(n), key=lambda j: (squared[i][j], j != i, j))
         rows.append([1 / (n - f) if j in order[: n - f] else 0.0 for j in range(n)] + [0.0])
@@ -185,21 +175,21 @@ def onto(rows: list[list[float]], earlier: list[list[float]]) -> list[list[float
     return [[*line[:-1], line[-1] + row[-1]] for line, row in zip(found, rows, strict=True)]
 
 
-def weighed(rule: str, squared: list[list[float]], shares: list[float], case: dict[str, Any]) -> list[float] | None:
+def weighed(rule: str, gram: list[list[float]], shares: list[float], case: dict[str, Any]) -> list[float] | None:
     """The point that a rule chooses; None for a rule that works element by element."""
-    n = len(squared) - 1
+    n = len(gram)
     options = case.get("options", {})
     if rule in ("mean", "weighted_mean"):
         return [*shares, 0.0]
     if rule in ("krum", "multi_krum"):
         scores = []
-        for i, row in enumerate(squared[:-1]):
-            others = sorted(row[:i] + row[i + 1 : n])
+        for i, row in enumerate(squared_distances(gram)):
+            others = sorted(row[:i] + row[i + 1 :])
             scores.append((math.fsum(others[: n - case["f"] - 2]), i))
         chosen = [i for _, i in sorted(scores)][: options.get("m", 1)]
         return [1 / len(chosen) if i in chosen else 0.0 for i in range(n)] + [0.0]
     if rule == "geometric_median":
-        apart, parts = [math.sqrt(row[-1]) for row in squared[:-1]], []
+        apart, parts = [math.sqrt(gram[i][i]) for i in range(n)], []
         least = max(options["smoothing"] * lower_middle(apart), 2.0**-500)
         for _ in range(options["iterations"]):
             nearest = max(min(apart), least)
@@ -207,12 +197,12 @@ def weighed(rule: str, squared: list[list[float]], shares: list[float], case: di
             before, parts = parts, [one / math.fsum(closeness) for one in closeness]
             if parts == before:
                 break
-            apart = to_point(squared, [*parts, 0.0])
+            apart = to_point(gram, parts)
         return [*parts, 0.0]
     if rule == "centered_clipping":
         parts, base = [0.0] * n, 1.0
         for _ in range(options["iterations"]):
-            apart = to_point(squared, [*parts, base])
+            apart = to_point(gram, parts)
             radius = options["radius"] or lower_middle(apart)
             kept = [1.0 if one <= radius else radius / one for one in apart]
             stays = 1.0 - math.fsum(kept) / n
@@ -281,17 +271,17 @@ def planned(
     shares = [weight / sum(weights) for weight in weights]
     before, options = case.get("before", []), case.get("options", {})
     if not before and case["rule"] in ("mean", "weighted_mean", "coordinate_median", "trimmed_mean"):
-        return None, weighed(case["rule"], [[0.0] * (len(weights) + 1)] * (len(weights) + 1), shares, case)
+        return None, weighed(case["rule"], [[0.0] * len(weights)] * len(weights), shares, case)
     by_update = [
         {name: (case["tensors"][name]["dtype"], [column[at] for column in columns[name]]) for name in columns}
         for at in range(len(weights) + 1)
     ]
-    squared = squared_distances(products(by_update[-1], by_update[:-1]))
+    gram = products(by_update[-1], by_update[:-1])
     rows = None
     for one in before:
-        new = clipped(squared) if one == "norm_clipping" else neighbours(squared, options["before_f"])
-        squared, rows = mixed(squared, new), new if rows is None else onto(new, rows)
-    point = weighed(case["rule"], squared, shares, case)
+        new = clipped(gram) if one == "norm_clipping" else neighbours(gram, options["before_f"])
+        gram, rows = mixed(gram, new), new if rows is None else onto(new, rows)
+    point = weighed(case["rule"], gram, shares, case)
     return rows, point if point is None or rows is None else onto([point], rows)[0]
 
 

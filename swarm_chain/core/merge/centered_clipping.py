@@ -29,7 +29,7 @@ class CenteredClipping(WeighingRule):
         count = distances.count
         parts, base = [0.0] * count, 1.0
         for _ in range(self.iterations):
-            apart = distances.to_point([*parts, base])
+            apart = distances.to_point(parts)
             radius = self.radius or lower_middle(apart)
             kept = [1.0 if one <= radius else radius / one for one in apart]
             stays = 1.0 - math.fsum(kept) / count

@@ -73,12 +73,14 @@ def merge(
     state_out: Path | None = None,
     block: int | None = None,
     threads: int | None = None,
+    sync: bool = True,
 ) -> Merged | None:
     """The merge of updates, written to `out`; None where there are fewer than the rule needs.
 
     `base` is what rules measure from, and steps start from; `state` is what the step carried on from the round before,
     zeros where None, and what it carries on now is written to `state_out`. `block` is the number of elements taken at
-    a time, and `threads` how many work on blocks: neither changes the result.
+    a time, and `threads` how many work on blocks: neither changes the result. Without `sync` what is written may be
+    lost if the machine fails.
     Raises `MalformedWeights`, `ShapeMismatch` where the updates are not weights of one model, and `MergeError` where
     this machine or the rule cannot give the agreed bits.
     """
@@ -93,8 +95,8 @@ def merge(
         inputs = _Inputs.opened(opened, ordered, base, state, recipe)
         workers = opened.enter_context(Workers(threads))
         plan = _plan(recipe, inputs, workers, max_samples, max_share_bps)
-        stream = opened.enter_context(replacing(out))
-        writer = _Writer(stream, _State.opened(opened, recipe.step, inputs, state_out))
+        stream = opened.enter_context(replacing(out, sync=sync))
+        writer = _Writer(stream, _State.opened(opened, recipe.step, inputs, state_out, sync=sync))
         merged = writer.write(inputs, plan, workers, block)
     weights = {one.node: weight for one, weight in zip(ordered, plan.weights, strict=True) if weight}
     return Merged(file=merged, weights=weights, state=import_file(state_out) if recipe.step and state_out else None)
@@ -182,7 +184,7 @@ def _plan(recipe: Recipe, inputs: _Inputs, workers: Workers, max_samples: int, m
 def _distances(recipe: Recipe, inputs: _Inputs, workers: Workers) -> Distances:
     if not recipe.needs_distances or inputs.base is None:
         return Distances.unknown(len(inputs.updates))
-    found = Distances.of_products(products(inputs.updates, inputs.base, workers, inputs.release))
+    found = Distances(products(inputs.updates, inputs.base, workers, inputs.release))
     inputs.release()
     return found
 
@@ -252,12 +254,14 @@ class _State:
             place += spec.size
 
     @classmethod
-    def opened(cls, stack: ExitStack, step: Step | None, inputs: _Inputs, out: Path | None) -> _State | None:
+    def opened(
+        cls, stack: ExitStack, step: Step | None, inputs: _Inputs, out: Path | None, *, sync: bool
+    ) -> _State | None:
         if step is None:
             return None
         if out is None:
             raise MergeError(f"the step {step.name} carries something on; pass state_out, where to write it")
-        return cls(stack.enter_context(replacing(out)), step.specs(inputs.specs))
+        return cls(stack.enter_context(replacing(out, sync=sync)), step.specs(inputs.specs))
 
     def put(self, kind: str, block: _Block, values: NDArray[Any]) -> None:
         name = state_spec(kind, block.spec).name

@@ -36,7 +36,7 @@ class GeometricMedian(WeighingRule):
             before, parts = parts, _parts(apart, least)
             if parts == before:
                 break
-            apart = distances.to_point([*parts, 0.0])
+            apart = distances.to_point(parts)
         return Weighing(updates=tuple(parts))
 
 

@@ -94,9 +94,7 @@ def _differences(
     return found.reshape(len(files), chunks, CHUNK), [min(CHUNK, length - at) for at in range(0, length, CHUNK)]
 
 
-def _whole_numbers(
-    differences: NDArray[Any], bits: NDArray[np.int64], scratch: Scratch
-) -> tuple[Float64, Float64]:
+def _whole_numbers(differences: NDArray[Any], bits: NDArray[np.int64], scratch: Scratch) -> tuple[Float64, Float64]:
     """The differences as whole numbers of at most so many bits, with a row of zeros below; and what one is worth."""
     working = differences.dtype
     largest = np.maximum(differences.max(axis=2), -differences.min(axis=2))

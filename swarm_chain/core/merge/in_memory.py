@@ -54,6 +54,7 @@ def merge_parameters(
             state=None if state is None else encode(state),
             state_out=state_out,
             threads=threads,
+            sync=False,
         )
         if done is None:
             return MergedParameters(dict(base), state, tuple(range(len(updates))), (0,) * len(updates))
