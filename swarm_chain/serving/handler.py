@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import logging
-import os
-from collections.abc import Iterable
 from http import HTTPStatus
-from typing import BinaryIO, Final, cast
+from typing import Final, cast
 
 from swarm_chain.core.cars import car
-from swarm_chain.core.cids import CID_BYTES, Cid
-from swarm_chain.core.varints import varint
+from swarm_chain.core.cids import Cid
 from swarm_chain.errors import BlockNotFound, SwarmChainError
 from swarm_chain.serving.asked import RAW, Asked, Car, Refused, matches, read_request
+from swarm_chain.serving.body import Body, size_of
 from swarm_chain.serving.talk import Talk
-from swarm_chain.serving.trees import follow, walk
+from swarm_chain.serving.trees import follow, length_of, walk
 
 log = logging.getLogger(__name__)
 
@@ -53,24 +51,24 @@ class Handler(Talk):
 
     def _block(self, asked: Asked, cid: Cid) -> None:
         with self.server.shelf.open(cid) as file:
-            size = _size(file)
+            size = size_of(file)
             if self._head(asked, size=size):
-                self._pass_on(b"", file, size)
+                Body(self.wire, self.limits, length=size).file(file)
 
     def _car(self, asked: Asked, cid: Cid, wanted: Car) -> None:
         shelf = self.server.shelf
         *above, root = follow(shelf, cid, asked.path)
-        with shelf.open(root):
-            is_wanted = self._head(asked, size=None)
-        if not is_wanted:
+        length = length_of(shelf, root, wanted) if not above else None
+        if not self._head(asked, size=length):
             return
-        self._piece(next(car([root], ())))
+        body = Body(self.wire, self.limits, length=length, chunked=length is None and self._can_chunk)
+        body.piece(next(car([root], ())))
         for one in above:
             with shelf.open(one) as file:
-                self._section(one, file)
-        self._sections(walk(shelf, root, wanted, max_repeats=self.limits.repeats))
-        if self._is_chunked:
-            self.wfile.write(b"0\r\n\r\n")
+                body.section(one, file)
+        for one, file in walk(shelf, root, wanted, max_repeats=self.limits.repeats):
+            body.section(one, file)
+        body.end()
 
     def _probe(self, asked: Asked) -> None:
         data = b"" if asked.car is None else _PROBE_CAR
@@ -96,7 +94,7 @@ class Handler(Talk):
         }
         if asked.location is not None:
             headers["Content-Location"] = asked.location
-        if size is None and self._is_chunked:
+        if size is None and self._can_chunk:
             headers["Transfer-Encoding"] = "chunked"
         elif size is None:
             self.close_connection = True
@@ -112,35 +110,6 @@ class Handler(Talk):
         else:
             self.refuse(HTTPStatus.NOT_FOUND, "it is not here, and nothing is fetched for anybody")
 
-    # --------------------------------------------------------------------------------------------------------- bodies
-
     @property
-    def _is_chunked(self) -> bool:
+    def _can_chunk(self) -> bool:
         return self.request_version != "HTTP/1.0"
-
-    def _sections(self, blocks: Iterable[tuple[Cid, BinaryIO]]) -> None:
-        for cid, file in blocks:
-            self._section(cid, file)
-
-    def _section(self, cid: Cid, file: BinaryIO) -> None:
-        """A block as it stands in a CAR file."""
-        size = _size(file)
-        head = varint(CID_BYTES + size) + bytes(cid)
-        if self._is_chunked:
-            head = f"{len(head) + size:x}\r\n".encode() + head
-        self._pass_on(head, file, size)
-        if self._is_chunked:
-            self.wfile.write(b"\r\n")
-
-    def _piece(self, data: bytes) -> None:
-        self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n" if self._is_chunked else data)
-
-    def _pass_on(self, head: bytes, file: BinaryIO, size: int) -> None:
-        self.wire.allow(seconds=self.limits.grace + size / self.limits.slowest)
-        if head:
-            self.wire.sendall(head)
-        self.wire.send_file(file, size)
-
-
-def _size(file: BinaryIO) -> int:
-    return os.fstat(file.fileno()).st_size

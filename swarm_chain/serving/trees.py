@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
 from swarm_chain.core import dagcbor, dagpb
+from swarm_chain.core.cars import car_size
 from swarm_chain.core.cids import Cid, Codec
 from swarm_chain.core.links import links_of
 from swarm_chain.errors import BlockNotFound, Malformed, TooLarge
@@ -42,6 +43,27 @@ def follow(shelf: Shelf, cid: Cid, path: tuple[str, ...]) -> list[Cid]:
         if isinstance(value, Cid):
             found.append(value)
     return found
+
+
+def length_of(shelf: Shelf, root: Cid, car: Car) -> int | None:
+    """Bytes of a CAR file where its root tells: that of a block, or of a file of up to a gigabyte; else None.
+
+    What the root says may be wrong: whoever sends the file finds out. Raises a `StoreError` where it is not there.
+    """
+    with shelf.open(root) as file:
+        data = _read(root, file)
+    if root.codec is Codec.RAW or car.scope is Scope.BLOCK:
+        return car_size(1, [len(data)])
+    if root.codec is not Codec.DAG_PB or car.span is not None:
+        return None
+    try:
+        node = dagpb.decode(data)
+    except Malformed:
+        return None
+    if node.sizes is None or any(link.codec is not Codec.RAW for link in node.links):
+        return None
+    leaves = list(zip(node.links, node.sizes, strict=True))
+    return car_size(1, [len(data), *(size for _, size in (leaves if car.repeats else dict.fromkeys(leaves)))])
 
 
 def walk(shelf: Shelf, root: Cid, car: Car, *, max_repeats: int) -> Iterator[tuple[Cid, BinaryIO]]:

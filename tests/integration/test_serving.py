@@ -24,6 +24,7 @@ from swarm_chain.core import dagcbor
 from swarm_chain.core.cars import read_car
 from swarm_chain.core.cids import Cid, Codec, cid_of
 from swarm_chain.core.unixfs import CHUNK, import_bytes
+from swarm_chain.core.varints import varint
 from swarm_chain.errors import ConfigurationError, PortInUse
 from swarm_chain.ports import MAX_BLOCK
 from swarm_chain.serving import Gateway, Limits
@@ -325,14 +326,46 @@ def test_car__tree_of_two_levels__is_walked_depth_first(gateway: Gateway, store:
     assert some == [root, right[0], ends[2][0]]
 
 
+@pytest.mark.parametrize("suffix", ["", "&dag-scope=block", "&dag-scope=entity", "&car-dups=y"])
+def test_car__file_of_up_to_a_gigabyte__says_how_long_it_is(
+    gateway: Gateway, store: LocalStore, root: Cid, suffix: str
+) -> None:
+    repeating = import_bytes(bytes(3 * CHUNK) + b"end", store.put).cid
+    for cid in (root, repeating, leaves()[0]):
+        answer = ask(gateway, f"/ipfs/{cid}?format=car{suffix}")
+        assert int(answer.headers["Content-Length"]) == len(answer.content)
+        assert car_blocks(answer)[0] == cid
+
+
+@pytest.mark.parametrize("sizes", [(3, 6), (5, 4), (1 << 60, 1 << 60)])
+def test_car__root_says_other_sizes__breaks_off_visibly(
+    gateway: Gateway, store: LocalStore, sizes: tuple[int, int]
+) -> None:
+    links = [cid_of(data, Codec.RAW) for data in (b"four", b"fives")]
+    for data in (b"four", b"fives"):
+        store.put(cid_of(data, Codec.RAW), data)
+    file = b"\x08\x02" + b"".join(b"\x20" + varint(size) for size in sizes)
+    data = b"".join(b"\x12\x26\x0a\x24" + bytes(cid) for cid in links) + b"\x0a" + varint(len(file)) + file
+    root = cid_of(data, Codec.DAG_PB)
+    store.put(root, data)
+    if sum(sizes) == 9:
+        # As long as it should be all the same: whoever reads it finds blocks of other sizes, and each is its CID's.
+        assert car_blocks(ask(gateway, f"/ipfs/{root}?format=car")) == [root, *links]
+    else:
+        with pytest.raises((requests.exceptions.ChunkedEncodingError, requests.exceptions.ConnectionError)):
+            ask(gateway, f"/ipfs/{root}?format=car")
+
+
 def test_car__a_block_below_is_missing__breaks_off_visibly(gateway: Gateway, store: LocalStore, root: Cid) -> None:
     store.path(leaves()[2]).unlink()
 
-    with pytest.raises(requests.exceptions.ChunkedEncodingError):
-        ask(gateway, f"/ipfs/{root}?format=car")
+    document = put(store, {"weights": root})
+    for cid in (root, document):
+        with pytest.raises((requests.exceptions.ChunkedEncodingError, requests.exceptions.ConnectionError)):
+            ask(gateway, f"/ipfs/{cid}?format=car")
     # Without chunks, only a reset tells the end of an answer from an answer that ends early.
     with socket.create_connection(gateway.address, timeout=5) as connection:
-        connection.sendall(f"GET /ipfs/{root}?format=car HTTP/1.0\r\n\r\n".encode())
+        connection.sendall(f"GET /ipfs/{document}?format=car HTTP/1.0\r\n\r\n".encode())
         with pytest.raises(ConnectionResetError):
             received(connection)
 
