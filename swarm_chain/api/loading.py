@@ -8,11 +8,13 @@ from tempfile import TemporaryDirectory
 
 from torch.nn import Module
 
+from swarm_chain.adapters.peer_stores import with_peers
 from swarm_chain.adapters.stores import open_stores
 from swarm_chain.adapters.torch_trainer import module_of
 from swarm_chain.adapters.web3_chain import Web3Chain
 from swarm_chain.api.joining import contract_address
 from swarm_chain.api.tasks import agreed_task
+from swarm_chain.config import is_development
 from swarm_chain.core import weights
 from swarm_chain.core.documents import TaskDocument
 from swarm_chain.errors import ConfigurationError, TaskNotAccepted
@@ -49,8 +51,9 @@ def load_model(
     """
     accepted = _digest(accept_task)
     urls = [rpc_url] if isinstance(rpc_url, str) else list(rpc_url)
-    opened = open_stores([store] if isinstance(store, str) else list(store), writable=False)
+    own = open_stores([store] if isinstance(store, str) else list(store), writable=False)
     chain = Web3Chain.connect(urls, contract_address(contract))
+    opened = with_peers(own, chain, allow_private=is_development(chain.chain_id, urls))
     return model_in(SwarmReading(chain, opened), round, task=task, accept_task=accepted)
 
 

@@ -80,6 +80,7 @@ def audit(
     """Re-run every round of a swarm, from a chain and a store alone.
 
     The contract's code, its events, every document and every merge are checked; nothing but the report is written.
+    What no store given has is read from the nodes themselves, where they announced that they serve it.
     Where the swarm comes from a result of an earlier one, that one is audited too, up to that round.
     The contract may be left out where the chain has one deployment.
 
@@ -111,15 +112,14 @@ def _run(
 ) -> AuditReport:
     """The report; `others` are endpoints of ancestors' chains, None leaves ancestors out."""
     from swarm_chain import audit as auditing
-    from swarm_chain.adapters.stores import open_stores
     from swarm_chain.adapters.web3_history import Web3History
     from swarm_chain.artifacts import load_artifact
-    from swarm_chain.cli.connect import find_contract, store_specs
+    from swarm_chain.cli.connect import evidence_of, find_contract
 
     found = find_contract(place, contract)
     return auditing.audit(
         [Web3History(url, found.contract) for url in dict.fromkeys(found.target.rpc_urls)],
-        open_stores(store_specs(stores), writable=False),
+        evidence_of(found, stores),
         artifact=load_artifact(),
         rounds=rounds or None,
         block=block,

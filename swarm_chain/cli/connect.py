@@ -211,6 +211,18 @@ def _reading(chain: Web3Chain, store: UpdateStore | None) -> Reading:
     return Reading(chain=chain, store=store, history=EventHistory(chain))
 
 
+def evidence_of(found: Found, stores: Sequence[str]) -> UpdateStore:
+    """Where a swarm's documents and weights are read: the stores given, or the default one if there is one, and peers.
+
+    Raises `StoreUnavailable` for a store that was given and is not there.
+    """
+    from swarm_chain.adapters.peer_stores import with_peers
+    from swarm_chain.config import is_development
+
+    target, own = found.target, readable(store_specs(stores), asked=bool(stores))
+    return with_peers(own, connect(found), allow_private=is_development(target.chain_id, target.rpc_urls))
+
+
 def readable(specs: Sequence[str], *, asked: bool) -> UpdateStore | None:
     """The stores, opened without making any. None where the default one is not there and nobody asked for it."""
     from swarm_chain.adapters.stores import open_stores

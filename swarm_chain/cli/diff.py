@@ -39,13 +39,12 @@ def diff(a: ResultName, b: ResultName, stores: tuple[str, ...], json_file: Path 
     from swarm_chain.models.difference import difference
     from swarm_chain.models.weights import fetch_model
 
-    store = open_readable(stores)
-    sides = [_find(name, place, stores, store) for name in (a, b)]
+    sides = [_find(name, place, stores) for name in (a, b)]
     with _folder() as folder:
         files = [Path(folder) / side for side in ("a", "b")]
         try:
             for side, file in zip(sides, files, strict=True):
-                fetch_model(store, side.document, side.task, file)
+                fetch_model(side.store, side.document, side.task, file)
         except OSError as error:
             raise ConfigurationError(f"{folder} cannot be written: {error.strerror}; set TMPDIR to another") from error
         found = difference(*files)
@@ -57,24 +56,27 @@ def diff(a: ResultName, b: ResultName, stores: tuple[str, ...], json_file: Path 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Side:
-    """One of the two results. `is_on_chain` says that its chain was asked, and has it."""
+    """One of the two results, and where its weights are. `is_on_chain` says that its chain was asked, and has it."""
 
     document: ResultDocument
     task: TaskDocument
+    store: UpdateStore
     is_on_chain: bool
 
 
-def _find(name: ResultName, place: Place, stores: Sequence[str], store: UpdateStore) -> Side:
+def _find(name: ResultName, place: Place, stores: Sequence[str]) -> Side:
     """A result and its task. Raises what chain and store do."""
     from swarm_chain.core import documents
     from swarm_chain.core.documents import ResultDocument, TaskDocument
 
     if name.digest is None:
-        agreed = open_results(place, name.contract, stores).reading.agreed(name.round)
-        return Side(document=agreed.document, task=agreed.task, is_on_chain=True)
+        reading = open_results(place, name.contract, stores).reading
+        agreed = reading.agreed(name.round)
+        return Side(document=agreed.document, task=agreed.task, store=reading.store, is_on_chain=True)
+    store = open_readable(stores)
     document = documents.read(store.get, name.digest, ResultDocument)
     task = documents.read(store.get, document.task, TaskDocument)
-    return Side(document=document, task=task, is_on_chain=False)
+    return Side(document=document, task=task, store=store, is_on_chain=False)
 
 
 def _folder() -> TemporaryDirectory[str]:

@@ -30,11 +30,11 @@ class Results:
 
 def open_results(place: Place, contract: str | None, stores: Sequence[str]) -> Results:
     """The results of the swarm that was asked for. Raises what reaching it, its stores and its chain do."""
-    from swarm_chain.cli.connect import connect, find_contract
+    from swarm_chain.cli.connect import connect, evidence_of, find_contract
     from swarm_chain.models.reading import SwarmReading
 
     found = find_contract(place, contract)
-    store = open_readable(stores)
+    store = evidence_of(found, stores)
     return Results(reading=SwarmReading(connect(found), store), elsewhere=on_same_chain(found, store))
 
 

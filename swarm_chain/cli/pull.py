@@ -77,13 +77,13 @@ def pull(
 
 def _connect(place: Place, contract: str | None, stores: Sequence[str], folder: Path) -> Origin:
     """The swarm to pull from, written down among those that this machine knows."""
-    from swarm_chain.cli.connect import connect, find_contract, store_specs
+    from swarm_chain.cli.connect import connect, evidence_of, find_contract, store_specs
     from swarm_chain.cli.known import remember_pull
-    from swarm_chain.cli.models import on_same_chain, open_readable
+    from swarm_chain.cli.models import on_same_chain
     from swarm_chain.models.pulling import Origin
 
     found = find_contract(place, contract)
-    store = open_readable(stores)
+    store = evidence_of(found, stores)
     chain = connect(found)
     remember_pull(folder, found, store_specs(stores))
     return Origin(chain=chain, store=store, depth=found.target.confirmations, elsewhere=on_same_chain(found, store))

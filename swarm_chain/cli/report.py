@@ -55,11 +55,11 @@ def report(
 
 def _read(place: Place, contract: str | None, stores: Sequence[str]) -> Report:
     from swarm_chain.adapters.web3_history import Web3History
-    from swarm_chain.cli.connect import find_contract, readable, store_specs
+    from swarm_chain.cli.connect import evidence_of, find_contract
     from swarm_chain.reporting import read_report
 
     found = find_contract(place, contract)
-    store = readable(store_specs(stores), asked=bool(stores))
+    store = evidence_of(found, stores)
     reader = Web3History(found.target.rpc_urls, found.contract)
     with _progress() as on_progress:
         agents = _local_agents(found.target.chain_id, found.contract)

@@ -48,8 +48,7 @@ def show(swarm: str | None, output: Path | None, stores: tuple[str, ...], place:
 
 def _offer(swarm: str | None, stores: Sequence[str], place: Place) -> Offer:
     """The task of a swarm, as the stores have it. Raises `BlockNotFound`, and what reading does."""
-    from swarm_chain.adapters.stores import open_stores
-    from swarm_chain.cli.connect import connect, find_contract, store_specs
+    from swarm_chain.cli.connect import connect, evidence_of, find_contract
     from swarm_chain.core.invitation_codes import decode_invitation, is_code
     from swarm_chain.membership.acceptance import read_offer
     from swarm_chain.membership.joining import swarms_task
@@ -58,9 +57,9 @@ def _offer(swarm: str | None, stores: Sequence[str], place: Place) -> Offer:
         code = decode_invitation(swarm)
         swarm, stores = "0x" + code.contract.hex(), tuple(stores) or code.stores
         place = place if place.rpc or place.network else Place(rpc=code.rpc_urls, network=None)
-    chain = connect(find_contract(place, swarm))
-    store = open_stores(store_specs(stores), writable=False)
-    return read_offer(swarms_task(chain, store), store)
+    found = find_contract(place, swarm)
+    store = evidence_of(found, stores)
+    return read_offer(swarms_task(connect(found), store), store)
 
 
 def _write_source(offer: Offer, path: Path) -> None:
