@@ -205,6 +205,10 @@ class MergeError(SwarmChainError):
     """A merge rule or its parameters cannot be used."""
 
 
+class RuleNotAccepted(MergeError):
+    """A swarm's merge rule comes as source code, and nobody has accepted to run it here."""
+
+
 # ------------------------------------------------------------------------------------------------------------- training
 
 

@@ -6,22 +6,16 @@ A task is one file. What it imports must be installed on every node; files besid
 from __future__ import annotations
 
 import inspect
-import linecache
-import sys
-import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
-from typing import Final
 
+from swarm_chain.core import sources
 from swarm_chain.core.fields import is_name
+from swarm_chain.core.sources import MAX_SOURCE, lines_of
 from swarm_chain.errors import TaskSourceError
 from swarm_chain.tasks.base import SplitTask, Task
-
-MAX_SOURCE: Final = 1024 * 1024
-"""Bytes of the largest task source that is read."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,54 +84,16 @@ def task_in_source(source: bytes, name: str, *, filename: str) -> type[Task]:
     return found[0]
 
 
-def text_of(source: bytes, *, filename: str) -> str:
-    """The text of a source. Raises `TaskSourceError` for bytes that are no UTF-8.
-
-    Python would read a file in the encoding that its first lines name: then it could run what nobody was shown.
-    """
-    try:
-        return source.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = source.count(b"\n", 0, error.start) + 1
-        raise TaskSourceError(f"{filename}, line {line}: no text in UTF-8: save the file in UTF-8") from error
-
-
-def lines_of(text: str) -> list[str]:
-    """The lines of a source as Python counts them; other characters that end a line elsewhere stay in theirs."""
-    return text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n")
-
-
 def run_source(source: bytes, *, filename: str) -> ModuleType:
-    """The module that a source makes, the same for the same bytes. Raises `TaskSourceError`, naming the line."""
-    text = text_of(source, filename=filename)
-    name = f"swarm_chain_task_{sha256(source).hexdigest()}"
-    if name in sys.modules:
-        return sys.modules[name]
-    module = ModuleType(name)
-    module.__file__ = filename
-    vars(module)[_SOURCE] = source
-    # Dataclasses, and whoever looks a class up by its module, need to find it while it runs.
-    sys.modules[name] = module
-    # A source from a store is no file here, and a traceback shows its lines all the same.
-    linecache.cache[filename] = (len(source), None, [line + "\n" for line in lines_of(text)], filename)
-    try:
-        exec(compile(text, filename, "exec", dont_inherit=True), vars(module))  # noqa: S102  the operator accepted it
-    except BaseException as error:
-        del sys.modules[name]
-        if isinstance(error, Exception | SystemExit):
-            raise _failure(error, filename) from error
-        raise
-    return module
-
-
-_SOURCE: Final = "__swarm_chain_source__"
+    """The module that a task's source makes. Raises `TaskSourceError`, naming the line."""
+    return sources.run_source(source, filename=filename, prefix="swarm_chain_task", error=TaskSourceError)
 
 
 def _tasks_in(module: ModuleType) -> list[type[Task]]:
     """The tasks that a module defines, by name; what it imports left out."""
     found = sorted(set(_defined(module)), key=lambda task: task.__name__)
     for task in found:
-        task.source_code = vars(module)[_SOURCE]
+        task.source_code = vars(module)[sources.SOURCE]
     return found
 
 
@@ -148,18 +104,4 @@ def _defined(module: ModuleType) -> Iterator[type[Task]]:
             yield value
 
 
-def _failure(error: BaseException, filename: str) -> TaskSourceError:
-    """What is wrong with a source, at its own line; with the traceback from there on."""
-    frames = traceback.extract_tb(error.__traceback__)
-    first = next((number for number, frame in enumerate(frames) if frame.filename == filename), len(frames))
-    details = "".join([*traceback.format_list(frames[first:]), *traceback.format_exception_only(error)])
-    line, said = _own_line(frames, filename), str(error) or "no message"
-    if isinstance(error, SyntaxError) and error.filename == filename:
-        line, said = error.lineno, error.msg
-    place = filename if line is None else f"{filename}, line {line}"
-    return TaskSourceError(f"{place}: {type(error).__name__}: {said}; repair the file", details=details)
-
-
-def _own_line(frames: Sequence[traceback.FrameSummary], filename: str) -> int | None:
-    """The last line of the file that was running; None where it did not get to run."""
-    return next((frame.lineno for frame in reversed(frames) if frame.filename == filename), None)
+__all__ = ["MAX_SOURCE", "TaskFile", "lines_of", "run_source", "task_in_source"]

@@ -186,7 +186,7 @@ def test_rule_of__a_plugin_of_the_tasks_source__is_used(plugin: Path) -> None:
 def test_rule_of__a_plugin_of_another_source__raises_merge_error(plugin: Path) -> None:
     source = import_file(plugin).cid
     plugin.write_text(PLUGIN + "\n# changed\n")
-    with pytest.raises(MergeError, match="install the one that the task links to"):
+    with pytest.raises(MergeError, match="nobody has accepted here, and the one installed here has source"):
         rule_of(MergeSettings(rule="first", source=source))
     with pytest.raises(MergeError):
         rule_of(MergeSettings(rule="first"))

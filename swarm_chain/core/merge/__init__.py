@@ -28,12 +28,16 @@ from swarm_chain.core.merge.rule import (
     load_plugin,
     make_rule,
     plugin_names,
+    source_file,
     source_link,
 )
+from swarm_chain.core.merge.sources import accept_source, accepted_rule, load_rule, rule_file, source_bytes
+from swarm_chain.core.merge.trial import try_rule
 from swarm_chain.core.merge.trimmed_mean import TrimmedMean
 from swarm_chain.core.merge.weighted_mean import WeightedMean
 from swarm_chain.core.merge.weighting import node_weights, shares_of
-from swarm_chain.errors import MergeError
+from swarm_chain.core.unixfs import import_bytes
+from swarm_chain.errors import MergeError, RuleNotAccepted
 
 SHIPPED: Mapping[str, type[MergeRule]] = {
     rule.name: rule
@@ -72,7 +76,10 @@ def parse_rule(text: str) -> Recipe:
     >>> str(parse_rule("krum:f=1,before=norm_clipping,step=momentum"))
     'krum:before=norm_clipping,f=1,step=momentum,step_beta=0.9,step_rate=1.0'
     """
+    file = rule_file(text)
     name, _, rest = text.partition(":")
+    if file is not None:
+        rest = file[2]
     parameters: dict[str, Scalar] = {}
     for part in rest.split(",") if rest else ():
         key, equals, value = part.partition("=")
@@ -82,23 +89,58 @@ def parse_rule(text: str) -> Recipe:
     if name in PRESETS:
         name, preset = PRESETS[name]
         parameters = preset(parameters)
-    return make_recipe(find_rule(name), parameters)
+    return _tried(make_recipe(load_rule(*file[:2]) if file else find_rule(name), parameters))
 
 
 def rule_of(settings: MergeSettings) -> Recipe:
-    """How a task's updates are merged. Raises `MergeError`, too where the source installed here is another."""
-    kind = find_rule(settings.rule)
-    if settings.source != rule_source(kind):
-        raise MergeError(
-            f"the merge rule {settings.rule} installed here has source {rule_source(kind)}, the task's has "
-            f"{settings.source}; install the one that the task links to"
+    """How a task's updates are merged. Raises `MergeError`.
+
+    `RuleNotAccepted` where the rule is source code that nobody accepted here, and no installed package has.
+    """
+    kind = None if settings.source is None else accepted_rule(settings.source)
+    if kind is None or kind.name != settings.rule:
+        kind = _installed(settings)
+    return _tried(make_recipe(kind, settings.parameters))
+
+
+def _installed(settings: MergeSettings) -> type[MergeRule]:
+    kind = SHIPPED.get(settings.rule) or load_plugin(settings.rule)
+    source = None if kind is None else rule_source(kind)
+    if settings.source is not None and source != settings.source:
+        has = f"the one installed here has source {source}" if kind else "no package here has it"
+        raise RuleNotAccepted(
+            f"the task's merge rule {settings.rule} is source code, {settings.source}, that nobody has accepted here, "
+            f"and {has}; read it with `swarm-chain task show`, then give --accept-rule 0x{settings.source.digest.hex()}"
         )
-    return make_recipe(kind, settings.parameters)
+    if kind is None or source != settings.source:
+        raise MergeError(f"there is no merge rule {settings.rule!r} that ships; update swarm-chain")
+    return kind
+
+
+def _tried(recipe: Recipe) -> Recipe:
+    """The same recipe, once a rule that does not ship was seen to give one result for one input."""
+    if SHIPPED.get(recipe.name) is not type(recipe.rule):
+        try_rule(recipe)
+    return recipe
+
+
+def read_rule_source(settings: MergeSettings) -> bytes | None:
+    """The source that a task's rule links to, where it is at hand; None where it is not, and for one that ships."""
+    if settings.source is None:
+        return None
+    kind = accepted_rule(settings.source)
+    if kind is not None:
+        return source_bytes(kind)
+    kind = load_plugin(settings.rule)
+    return source_file(kind).read_bytes() if kind and source_link(kind) == settings.source else None
 
 
 def rule_source(kind: type[MergeRule]) -> Cid | None:
     """The link a task has to a rule's source: None for a rule that ships."""
-    return None if SHIPPED.get(kind.name) is kind else source_link(kind)
+    if SHIPPED.get(kind.name) is kind:
+        return None
+    source = source_bytes(kind)
+    return source_link(kind) if source is None else import_bytes(source).cid
 
 
 def _scalar(text: str) -> Scalar:
@@ -126,6 +168,7 @@ __all__ = [
     "RuleChoice",
     "Weighing",
     "WeighingRule",
+    "accept_source",
     "find_rule",
     "make_recipe",
     "make_rule",
@@ -133,6 +176,7 @@ __all__ = [
     "merge_parameters",
     "node_weights",
     "parse_rule",
+    "read_rule_source",
     "rule_names",
     "rule_of",
     "rule_source",
