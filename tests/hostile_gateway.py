@@ -41,7 +41,16 @@ from swarm_chain.errors import (
 from swarm_chain.ports import UpdateStore
 
 LIMITS: Final = Limits(
-    connect=1.0, answer=1.0, idle=0.6, block=1.0, total=4.0, tries=2, back_off=0.02, bench=60.0, head_bytes=64 * 1024
+    connect=1.0,
+    answer=1.0,
+    idle=0.6,
+    block=1.0,
+    total=4.0,
+    tries=2,
+    back_off=0.02,
+    bench=60.0,
+    head_bytes=64 * 1024,
+    far=0.0,
 )
 """Patience for tests: what is slow ends soon."""
 MAX_BYTES: Final = 24 << 20

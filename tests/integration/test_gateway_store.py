@@ -26,8 +26,8 @@ from swarm_chain.core.unixfs import CHUNK, File, import_bytes
 from swarm_chain.errors import AddressRefused, BlockNotFound, StoreUnavailable
 from swarm_chain.serving import Gateway
 
-LIMITS = Limits(connect=1.0, answer=3.0, idle=3.0, block=5.0, total=10.0, back_off=0.05)
-BY_BLOCK = Limits(connect=1.0, answer=3.0, idle=3.0, block=5.0, total=10.0, back_off=0.05, cars=False)
+LIMITS = Limits(connect=1.0, answer=3.0, idle=3.0, block=5.0, total=10.0, back_off=0.05, far=0.0)
+BY_BLOCK = Limits(connect=1.0, answer=3.0, idle=3.0, block=5.0, total=10.0, back_off=0.05)
 UNKNOWN = cid_of(b"nobody has this", Codec.RAW)
 
 Serve = Callable[[LocalStore], Gateway]

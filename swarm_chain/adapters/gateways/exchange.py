@@ -38,6 +38,7 @@ class Line:
         self._lock = Lock()
         self._kept: list[tuple[float, Wire]] = []
         self._tls: ssl.SSLContext | None = None
+        self._round_trip: float | None = None
 
     def ask(self, method: str, path: str, *, accept: str, max_bytes: int, until: float) -> Answer:
         """An answer whose head was read and is a plain 200. Raises `Failure` for any other."""
@@ -48,6 +49,12 @@ class Line:
             except _ClosedMeanwhile:
                 pass
         return self._answer(self._connect(until), method, self._request(method, path, accept), max_bytes, until)
+
+    def round_trip(self, until: float) -> float:
+        """Seconds that connecting took last, which is a message there and back. Raises `Failure`."""
+        if self._round_trip is None:
+            self.keep(self._connect(until))
+        return self._round_trip or 0.0
 
     def close(self) -> None:
         """Ends the connections that are kept."""
@@ -95,7 +102,10 @@ class Line:
         seconds = min(limits.connect, until - time.monotonic())
         try:
             endpoints = resolve(url.host, url.port, allow_private=self._allow_private, seconds=seconds)
-            connection = self._encrypted(dial(endpoints, seconds=seconds))
+            started = time.monotonic()
+            connection = dial(endpoints, seconds=seconds)
+            self._round_trip = time.monotonic() - started
+            connection = self._encrypted(connection)
         except AddressRefused as error:
             raise Failure(Kind.REFUSED, f"is not asked: {error}") from error
         except ssl.SSLCertVerificationError as error:

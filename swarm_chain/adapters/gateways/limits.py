@@ -29,5 +29,8 @@ class Limits:
     """Status line and headers, interim answers included."""
     at_once: int = 8
     """Requests to one gateway at the same time."""
-    cars: bool = True
-    """Whether a file of many blocks is asked for in one piece where a gateway offers that."""
+    far: float = 0.02
+    """Time for a message and its answer from which a gateway is far away: files come in one piece if it offers that.
+
+    From one that is near, eight blocks at once come faster.
+    """

@@ -41,7 +41,7 @@ class Source:
         self._pace = _EXPECTED
         self._troubles, self._troubled_at = 0, 0.0
         self._benched_until = self._resting_until = 0.0
-        self._has_cars = limits.cars
+        self._has_cars = True
 
     @property
     def name(self) -> str:
@@ -94,11 +94,13 @@ class Source:
         return True
 
     def ahead(self, root: Cid, *, until: float) -> Ahead | None:
-        """The blocks below a root as they come; None where this gateway does not send them so. Raises `Failure`."""
+        """The blocks below a root as they come; None where they are better asked for one by one. Raises `Failure`."""
         if not self._has_cars:
             return None
         accept = f"{_CAR};version=1;order=dfs;dups=n"
         with self._judged(until):
+            if self._line.round_trip(until) < self._limits.far:
+                return None
             try:
                 answer = self._line.ask(
                     "GET", f"/ipfs/{root}?{_CAR_WANTED}", accept=accept, max_bytes=_UNBOUNDED, until=until
