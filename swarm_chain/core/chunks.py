@@ -16,7 +16,7 @@ MOST_THREADS: Final = 4
 """Hashing is one part of what a node does, and a disk is not faster than this many cores."""
 _AHEAD: Final = 2
 """Chunks a thread: one that is hashed and one that waits."""
-_WINDOW: Final = 8
+_WINDOW: Final = 32
 """Chunks of a file that are mapped at once."""
 
 Chunk = TypeVar("Chunk", bytes, memoryview)

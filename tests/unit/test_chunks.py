@@ -14,7 +14,7 @@ from swarm_chain.core import chunks, unixfs
 from swarm_chain.core.cids import Cid, Codec, cid_of
 from swarm_chain.core.unixfs import CHUNK, FileBuilder, blocks_of, import_bytes, import_file, import_stream
 
-SIZES = [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK, 8 * CHUNK, 8 * CHUNK + 1, 17 * CHUNK + 5]
+SIZES = [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK, 17 * CHUNK + 5, 32 * CHUNK, 33 * CHUNK + 1]
 
 
 @pytest.fixture(params=[1, 2, 4])
