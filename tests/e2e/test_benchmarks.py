@@ -34,3 +34,18 @@ def test_round__size_that_cannot_be__is_refused(sizes: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
     assert "--sizes" in done.stderr
+
+
+def test_ipfs__quick__fetches_from_a_served_store(tmp_path: Path) -> None:
+    out = tmp_path / "ipfs.json"
+    command = [sys.executable, str(BENCHMARKS / "ipfs.py"), "--quick", "--rows", "fetch: verified", "--json", str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=180)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(out.read_text())
+    assert [one["name"] for one in found][:2] == ["fetch: verified", "fetch: verified, in one piece"]
+    assert all(one["name"] in done.stdout for one in found)
+    for one in found:
+        assert one["seconds"] > 0
+        assert one["sha256_seconds"] > 0
+        # Sixteen blocks at most, whatever the file's size; nothing is told where the system does not say.
+        assert one["memory"] is None or one["memory"] < 64 << 20
