@@ -142,6 +142,8 @@ class KuboStore:
         Where the document is pinned with all that it links to, that includes what was merged.
         """
         self._require_writable()
+        # Whoever is refused hears it before a model is sent.
+        _ = self._codec_option
         if not self._pins_all:
             self._keep(publication)
         elif (problem := self._publish_whole(publication)) is None:
@@ -165,8 +167,8 @@ class KuboStore:
         return None
 
     def _keep(self, publication: Publication, roots: Sequence[Cid] = ()) -> None:
-        """Pins a document by itself, and its files with all their blocks; those with `roots` are there already."""
-        if roots:
+        """Pins a document by itself, and its files with all their blocks; those with `roots` may be there already."""
+        if roots and self.has(publication.root):
             try:
                 self._pin(publication, roots)
                 return
