@@ -15,6 +15,7 @@ from threading import Lock
 from swarm_chain.adapters.gateways.ahead import Ahead
 from swarm_chain.adapters.gateways.failures import AGAIN, Failure, Kind, as_error
 from swarm_chain.adapters.gateways.limits import Limits
+from swarm_chain.adapters.gateways.route import Route
 from swarm_chain.adapters.gateways.source import Source
 from swarm_chain.adapters.gateways.urls import parse_url
 from swarm_chain.core.cids import Cid, Codec
@@ -37,16 +38,29 @@ class GatewayStore:
     `BlockNotFound` where all say that they lack it, `CidMismatch` where one lied, else `StoreUnavailable`.
     """
 
-    def __init__(self, urls: Sequence[str], *, limits: Limits | None = None, allow_private: bool = True) -> None:
+    def __init__(
+        self,
+        urls: Sequence[str],
+        *,
+        name: str = "",
+        limits: Limits | None = None,
+        route: Route | None = None,
+        allow_private: bool = True,
+    ) -> None:
         """`allow_private` is for addresses that people gave; strangers' may not lead into this machine or its network.
 
-        Raises `ConfigurationError` for what is no URL of a gateway.
+        `name` is as `--store` takes it, where that is not the URLs. Raises `ConfigurationError` for what is no URL of a
+        gateway, or a route that cannot be taken.
         """
         if not urls:
             raise ConfigurationError("no gateway is named; use gateway:http://host:8080")
         self._limits = limits or Limits()
         parsed = dict.fromkeys(map(parse_url, urls))
-        self._sources = [Source(url, self._limits, allow_private=allow_private) for url in parsed]
+        route = route or Route()
+        if route.proxy_url is not None or any(url.scheme == "https" for url in parsed):
+            _ = route.tls  # What is wrong with it is found out now.
+        self._sources = [Source(url, self._limits, route, allow_private=allow_private) for url in parsed]
+        self._name = name or "gateway:" + ",".join(source.name for source in self._sources)
         self._lock = Lock()
         self._ahead: list[tuple[Source, Ahead]] = []
         self._parts: frozenset[Cid] = frozenset()
@@ -54,7 +68,7 @@ class GatewayStore:
     @property
     def name(self) -> str:
         """As `--store` takes it."""
-        return "gateway:" + ",".join(source.name for source in self._sources)
+        return self._name
 
     @property
     def is_writable(self) -> bool:

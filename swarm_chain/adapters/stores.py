@@ -54,9 +54,19 @@ def _open_kubo(place: str, writable: bool) -> UpdateStore:
 
 
 def _open_gateway(place: str, writable: bool) -> UpdateStore:
+    """Gateways at their URLs, or those that the settings give a name and say how to reach."""
     from swarm_chain.adapters.gateway_store import GatewayStore
 
-    return GatewayStore(place.split(","))
+    if "/" in place:
+        return GatewayStore(place.split(","))
+    from swarm_chain.adapters.gateways.limits import Limits
+    from swarm_chain.adapters.gateways.route import Route
+    from swarm_chain.config import find_store
+
+    settings = find_store(place)
+    route = Route(headers=settings.headers, ca_file=settings.ca_file, proxy=settings.proxy)
+    limits = Limits(answer=settings.timeout)
+    return GatewayStore(settings.address.split(","), name=f"gateway:{place}", limits=limits, route=route)
 
 
 _OPENED: Mapping[str, Callable[[str, bool], UpdateStore]] = {

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, cast
 from swarm_chain.adapters.addresses import dial, resolve
 from swarm_chain.adapters.gateways.failures import Failure, Kind
 from swarm_chain.adapters.gateways.limits import Limits
+from swarm_chain.adapters.gateways.route import Route
 from swarm_chain.adapters.gateways.urls import GatewayUrl
 from swarm_chain.adapters.wire import TooManyBytes, Wire
 from swarm_chain.errors import AddressRefused, StoreUnavailable
@@ -26,6 +27,7 @@ _MAX_SAID: Final = 100
 _MOST_SHOWN: Final = 1 << 63
 _FRAMING: Final = 64 * 1024
 """Bytes of chunk sizes and trailers that any answer may have, besides an eighth of what it holds."""
+_PROXY_HEAD: Final = 16 * 1024
 _KEPT: Final = 5.0
 """Seconds for which a connection is used again."""
 
@@ -33,11 +35,10 @@ _KEPT: Final = 5.0
 class Line:
     """The way to one gateway, for several threads."""
 
-    def __init__(self, url: GatewayUrl, limits: Limits, *, allow_private: bool) -> None:
-        self.url, self._limits, self._allow_private = url, limits, allow_private
+    def __init__(self, url: GatewayUrl, limits: Limits, route: Route, *, allow_private: bool) -> None:
+        self.url, self._limits, self._route, self._allow_private = url, limits, route, allow_private
         self._lock = Lock()
         self._kept: list[tuple[float, Wire]] = []
-        self._tls: ssl.SSLContext | None = None
         self._round_trip: float | None = None
 
     def ask(self, method: str, path: str, *, accept: str, max_bytes: int, until: float) -> Answer:
@@ -92,16 +93,23 @@ class Line:
         return response
 
     def _request(self, method: str, path: str, accept: str) -> bytes:
-        return (
-            f"{method} {self.url.prefix}{path} HTTP/1.1\r\nHost: {self.url.authority}\r\nAccept: {accept}\r\n"
-            f"Accept-Encoding: identity\r\nUser-Agent: swarm-chain\r\n\r\n"
-        ).encode("ascii")
+        is_passed_on = self._route.proxy_url is not None and self.url.scheme == "http"
+        target = f"http://{self.url.authority}" if is_passed_on else ""
+        headers = {
+            "Host": self.url.authority,
+            "Accept": accept,
+            "Accept-Encoding": "identity",
+            "User-Agent": "swarm-chain",
+            **self._route.headers,
+        }
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        return f"{method} {target}{self.url.prefix}{path} HTTP/1.1\r\n{lines}\r\n".encode("ascii")
 
     def _connect(self, until: float) -> Wire:
-        url, limits = self.url, self._limits
-        seconds = min(limits.connect, until - time.monotonic())
+        first = self._route.proxy_url or self.url
+        seconds = min(self._limits.connect, until - time.monotonic())
         try:
-            endpoints = resolve(url.host, url.port, allow_private=self._allow_private, seconds=seconds)
+            endpoints = resolve(first.host, first.port, allow_private=self._allow_private, seconds=seconds)
             started = time.monotonic()
             connection = dial(endpoints, seconds=seconds)
             self._round_trip = time.monotonic() - started
@@ -110,21 +118,33 @@ class Line:
             raise Failure(Kind.REFUSED, f"is not asked: {error}") from error
         except ssl.SSLCertVerificationError as error:
             raise Failure(Kind.REFUSED, f"has no certificate that is trusted here: {_name(error)}") from error
-        except (OSError, StoreUnavailable) as error:
+        except (OSError, HTTPException, StoreUnavailable) as error:
             raise Failure(Kind.UNREACHABLE, f"cannot be reached: {_name(error)}") from error
-        return Wire(connection, idle=limits.idle)
+        return Wire(connection, idle=self._limits.idle)
 
     def _encrypted(self, connection: socket.socket) -> socket.socket:
+        """The connection as the gateway takes it. Raises `OSError`, `HTTPException`."""
         if self.url.scheme == "http":
             return connection
-        with self._lock:
-            self._tls = self._tls or ssl.create_default_context()
         try:
+            if self._route.proxy_url is not None:
+                self._pass_through(connection)
             connection.settimeout(self._limits.connect)
-            return self._tls.wrap_socket(connection, server_hostname=self.url.host)
-        except OSError:
+            return self._route.tls.wrap_socket(connection, server_hostname=self.url.host)
+        except BaseException:
             connection.close()
             raise
+
+    def _pass_through(self, connection: socket.socket) -> None:
+        """Has the proxy pass everything on to the gateway; none of the gateway's headers is for the proxy."""
+        host = f"[{self.url.host}]" if ":" in self.url.host else self.url.host
+        wire = Wire(connection, idle=self._limits.connect)
+        wire.allow(seconds=self._limits.connect, received=_PROXY_HEAD)
+        wire.sendall(f"CONNECT {host}:{self.url.port} HTTP/1.1\r\nHost: {host}:{self.url.port}\r\n\r\n".encode())
+        answer = HTTPResponse(cast("socket.socket", wire), method="CONNECT")
+        answer.begin()
+        if answer.status != 200:
+            raise OSError(f"the proxy refuses with status {answer.status}")
 
     def _take(self) -> Wire | None:
         """A connection that was used before, and on which nothing came since."""

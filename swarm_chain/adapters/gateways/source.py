@@ -12,6 +12,7 @@ from swarm_chain.adapters.gateways.ahead import Ahead
 from swarm_chain.adapters.gateways.exchange import Line
 from swarm_chain.adapters.gateways.failures import Failure, Kind
 from swarm_chain.adapters.gateways.limits import Limits
+from swarm_chain.adapters.gateways.route import Route
 from swarm_chain.adapters.gateways.urls import GatewayUrl
 from swarm_chain.core.cids import Cid, verify
 from swarm_chain.errors import CidMismatch
@@ -33,9 +34,9 @@ _LONGEST_REST: Final = 8.0
 class Source:
     """A gateway that is asked for blocks, by several threads."""
 
-    def __init__(self, url: GatewayUrl, limits: Limits, *, allow_private: bool) -> None:
+    def __init__(self, url: GatewayUrl, limits: Limits, route: Route, *, allow_private: bool) -> None:
         self._limits = limits
-        self._line = Line(url, limits, allow_private=allow_private)
+        self._line = Line(url, limits, route, allow_private=allow_private)
         self._slots = BoundedSemaphore(limits.at_once)
         self._busy = 0
         self._pace = _EXPECTED
