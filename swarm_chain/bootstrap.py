@@ -26,6 +26,7 @@ from swarm_chain.agent.pruning import Pruning
 from swarm_chain.config import NodeConfig, is_development
 from swarm_chain.core import documents
 from swarm_chain.core.documents import TaskDocument
+from swarm_chain.core.rule_sources import use_accepted_rule
 from swarm_chain.core.spool import Spool
 from swarm_chain.errors import AccountError, TaskMismatch
 from swarm_chain.genesis import task_of
@@ -73,6 +74,7 @@ def build_agent(
         raise TaskMismatch(
             f"this node is configured for task {config.task}, and the swarm's is {task.name}; join again"
         )
+    use_accepted_rule(task.merge, store.get, config.accepted_rule)
     return wire_agent(
         task=task,
         chain=chain,

@@ -21,7 +21,7 @@ from swarm_chain.core.documents import (
     genesis,
 )
 from swarm_chain.core.fields import Scalar
-from swarm_chain.core.merge import Recipe, rule_source
+from swarm_chain.core.merge import Recipe, read_rule_source, rule_source
 from swarm_chain.core.publication import Publication
 from swarm_chain.core.unixfs import import_bytes
 from swarm_chain.core.weights import Specs, WeightsFile, check_finite, check_shapes, model_digest, specs_of, total_size
@@ -55,6 +55,7 @@ class Genesis:
     weights: bytes
     source: bytes | None = None
     frozen: bytes | None = None
+    rule: bytes | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,6 +107,7 @@ def make_genesis(task: Task, merge: MergeSettings, *, start: Start | None = None
         result=genesis(document, weights=file.cid, size=file.size, base=start.base, state=start.state),
         weights=start.weights,
         source=task.source_code,
+        rule=read_rule_source(merge),
         frozen=weights.encode(task.frozen_parameters) if frozen else None,
     )
 
@@ -146,7 +148,7 @@ def task_document(task: Task, specs: Specs, merge: MergeSettings) -> TaskDocumen
 
 def put_genesis(made: Genesis, store: UpdateStore) -> None:
     """Puts weights, source and documents into a store, what is linked to before what links."""
-    files = tuple(data for data in (made.source, made.frozen) if data is not None)
+    files = tuple(data for data in (made.source, made.frozen, made.rule) if data is not None)
     store.publish(Publication(document=made.task.encode(), files=files))
     store.publish(Publication(document=made.result.encode(), files=(made.weights,)))
 

@@ -25,7 +25,7 @@ from swarm_chain.core.documents import ResultDocument
 from swarm_chain.core.merge.arithmetic import check_arithmetic
 from swarm_chain.errors import ConfigurationError, InvalidAnswer, NotACoordinator, StoreUnavailable
 from swarm_chain.ports import UpdateStore
-from swarm_chain.types import ZERO_DIGEST, BlockNumber, Gas, RoundAborted, RoundNumber, SwarmInfo
+from swarm_chain.types import ZERO_DIGEST, BlockNumber, Digest, Gas, RoundAborted, RoundNumber, SwarmInfo
 
 FOREIGN = "the code at the address is not the coordinator's: what it records proves nothing"
 
@@ -59,6 +59,7 @@ def audit(
     work_dir: Path | None = None,
     on_progress: OnProgress = lambda step: None,
     find_readers: FindReaders | None = None,
+    accepted_rules: Collection[Digest] = (),
 ) -> AuditReport:
     """The report on a swarm as it is at one block, the newest unless told.
 
@@ -66,6 +67,9 @@ def audit(
     events are always looked at. Weights are kept in a folder below `work_dir` that is removed at the end; nothing else
     is written. The swarms whose results it comes from are audited too, up to those, with the endpoints that
     `find_readers` has for them; without it they are left out, and a note says so.
+
+    A merge rule that is source code is run where its source's digest is among `accepted_rules`; of one that is not,
+    nor installed, no round can be executed again.
 
     Raises `NotACoordinator` where there is no code, `ConfigurationError` for a round that there is not, and what
     readers and stores raise when they cannot be asked.
@@ -75,12 +79,13 @@ def audit(
     at = None if block is None else BlockNumber(block)
     with _folder(work_dir) as folder:
         evidence = Evidence(store, folder)
-        audited = _Auditor(endpoints, evidence, artifact, on_progress).run(rounds, at, store.name)
+        auditor = _Auditor(endpoints, evidence, artifact, on_progress, accepted_rules=accepted_rules)
+        audited = auditor.run(rounds, at, store.name)
         if find_readers is None:
             return _without_ancestors(audited, evidence)
 
         def look(of: Sequence[HistoryReader], claim: Claim) -> Audited:
-            auditor = _Auditor(of, evidence, artifact, _about(claim, on_progress), claim)
+            auditor = _Auditor(of, evidence, artifact, _about(claim, on_progress), claim, accepted_rules=accepted_rules)
             is_same_chain = claim.origin.chain_id == audited.report.scope.chain_id
             return auditor.run(None if rounds is None else (), at if is_same_chain else None, store.name)
 
@@ -114,7 +119,10 @@ class _Auditor:
         artifact: Artifact,
         on_progress: OnProgress,
         claim: Claim | None = None,
+        *,
+        accepted_rules: Collection[Digest] = (),
     ) -> None:
+        self._accepted_rules = accepted_rules
         self._readers, self._evidence, self._artifact, self._on_progress = readers, evidence, artifact, on_progress
         self._reader, self._claim = readers[0], claim
         self._findings: list[Finding] = []
@@ -214,7 +222,7 @@ class _Auditor:
 
     def _read_ground(self, history: History) -> Ground:
         self._tell("reading task and genesis", 0, 1)
-        return read_ground(self._evidence, history.config)
+        return read_ground(self._evidence, history.config, self._accepted_rules)
 
     def _execute(
         self, history: History, chosen: Collection[RoundNumber], ground: Ground

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -12,10 +12,20 @@ from swarm_chain.audit.report import Fault, Finding
 from swarm_chain.core import merge
 from swarm_chain.core.cids import Cid, document_cid
 from swarm_chain.core.documents import Document, ResultDocument, RuleChoice, TaskDocument
+from swarm_chain.core.rule_sources import use_accepted_rule
 from swarm_chain.core.step_state import MAX_STATE, read_state
 from swarm_chain.core.unixfs import File
 from swarm_chain.core.weights import Specs, WeightsFile, check_finite, model_digest
-from swarm_chain.errors import Malformed, MalformedWeights, MergeError, NotFinite, ShapeMismatch, StoreError, TooLarge
+from swarm_chain.errors import (
+    Malformed,
+    MalformedWeights,
+    MergeError,
+    NotFinite,
+    RuleNotAccepted,
+    ShapeMismatch,
+    StoreError,
+    TooLarge,
+)
 from swarm_chain.types import Digest, RoundNumber, SwarmConfig
 
 D = TypeVar("D", bound=Document)
@@ -38,8 +48,11 @@ class Ground:
     genesis: ResultDocument | None
 
 
-def read_ground(evidence: Evidence, config: SwarmConfig) -> Ground:
-    """The task, read and checked, and the genesis with its weights."""
+def read_ground(evidence: Evidence, config: SwarmConfig, accepted_rules: Collection[Digest] = ()) -> Ground:
+    """The task, read and checked, and the genesis with its weights.
+
+    A merge rule that is source code is run where its digest is among `accepted_rules`, or an installed package has it.
+    """
     findings: list[Finding] = []
     names: Names = {
         document_cid(config.task_digest): ("the task", ()),
@@ -49,7 +62,7 @@ def read_ground(evidence: Evidence, config: SwarmConfig) -> Ground:
     genesis = _read(evidence, config.genesis_digest, ResultDocument, "genesis is no result", findings)
     rule_fault = None
     if task is not None:
-        rule_fault = _rule_fault(task)
+        rule_fault = _rule_fault(task, evidence, accepted_rules)
         findings += [rule_fault] if rule_fault else []
         findings += _check_sources(evidence, task)
     if task is not None and genesis is not None:
@@ -70,12 +83,18 @@ def _read(evidence: Evidence, digest: Digest, kind: type[D], otherwise: str, fin
         return None
 
 
-def _rule_fault(task: TaskDocument) -> Finding | None:
+def _rule_fault(task: TaskDocument, evidence: Evidence, accepted: Collection[Digest]) -> Finding | None:
+    source = task.merge.source
     try:
-        merge.rule_of(task.merge)
-    except MergeError as error:
-        is_shipped = task.merge.source is None and task.merge.rule in merge.SHIPPED
-        fault = Fault.WRONG_RULE if is_shipped else Fault.RULE_NOT_ACCEPTED
+        is_accepted = source is not None and source.digest in accepted
+        use_accepted_rule(task.merge, evidence.block, source.digest if source is not None and is_accepted else None)
+    except StoreError as error:
+        message = f"no merge can be executed again: the source of its rule cannot be had: {error}"
+        return Finding(fault=Fault.MISSING_BYTES, message=message, round=GENESIS)
+    except (MergeError, Malformed) as error:
+        is_shipped = source is None and task.merge.rule in merge.SHIPPED
+        is_wrong = is_shipped or (is_accepted and not isinstance(error, RuleNotAccepted))
+        fault = Fault.WRONG_RULE if is_wrong else Fault.RULE_NOT_ACCEPTED
         return Finding(fault=fault, message=f"no merge can be executed again: {error}", round=GENESIS)
     return None
 

@@ -12,6 +12,8 @@ import click
 
 from swarm_chain.cli.options import Place, json_option, read_store_option
 from swarm_chain.cli.output import checksum, printable, say, show, table, write_json
+from swarm_chain.cli.params import FILE_DIGEST
+from swarm_chain.types import Digest
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -58,6 +60,13 @@ _NAMES_SHOWN = 4
     multiple=True,
     help="RPC endpoint of another chain, on which an earlier swarm lies; may be given again.",
 )
+@click.option(
+    "--accept-rule",
+    "accepted_rules",
+    type=FILE_DIGEST,
+    multiple=True,
+    help="Run the swarm's merge rule, which is source code, if this is its digest: `swarm-chain task show` has both.",
+)
 @json_option
 @click.option(
     "--rpc", metavar="URL", multiple=True, help="RPC endpoint of the chain; may be given again: all must agree."
@@ -73,6 +82,7 @@ def audit(
     work_dir: Path | None,
     no_ancestors: bool,
     ancestor_rpc: tuple[str, ...],
+    accepted_rules: tuple[Digest, ...],
     json_file: Path | None,
     rpc: tuple[str, ...],
     network: str | None,
@@ -92,7 +102,7 @@ def audit(
         raise click.UsageError("give --no-ancestors or --ancestor-rpc, not both.")
     place, others = Place(rpc=rpc, network=network), None if no_ancestors else ancestor_rpc
     with _progress() as on_progress:
-        report = _run(place, contract, stores, rounds, block, work_dir, others, on_progress)
+        report = _run(place, contract, stores, rounds, block, work_dir, others, accepted_rules, on_progress)
     if json_file:
         write_json(json_file, report.document())
     if str(json_file) != "-":
@@ -108,6 +118,7 @@ def _run(
     block: int | None,
     work_dir: Path | None,
     others: Sequence[str] | None,
+    accepted_rules: Sequence[Digest],
     on_progress: OnProgress,
 ) -> AuditReport:
     """The report; `others` are endpoints of ancestors' chains, None leaves ancestors out."""
@@ -125,6 +136,7 @@ def _run(
         block=block,
         work_dir=work_dir,
         on_progress=on_progress,
+        accepted_rules=accepted_rules,
         find_readers=None if others is None else _finder(found.target, others),
     )
 

@@ -131,12 +131,14 @@ def demo(
     task = _task(task_name, seed, training)
     nodes = nodes or _usual_nodes(task, data)
     task, data = _dealt(task, data, nodes=nodes, seed=seed)
+    recipe = parse_rule(rule)
+    recipe.require(nodes)
     settings = DemoSettings(
         nodes=nodes,
         rounds=rounds,
         task=task,
         task_name=_absolute(task_name),
-        rule=parse_rule(rule),
+        rule=recipe,
         seed=seed,
         data=data,
         is_sealed=not direct,

@@ -46,7 +46,8 @@ def _window(name: str, default: str, meaning: str) -> Callable[[F], F]:
     metavar="RULE",
     default="weighted_mean",
     show_default=True,
-    help="How updates are merged, with the rule's parameters where it has any: trimmed_mean:f=1.",
+    help="How updates are merged, with the rule's parameters where it has any: trimmed_mean:f=1; robust:f=1 for what "
+    "is known to withstand most; or your own rule, whose source goes into the stores: my_rule.py:MyRule.",
 )
 @click.option("--max-samples", metavar="N", type=click.IntRange(min=1), help="Most samples that an update counts for.")
 @click.option(
@@ -131,7 +132,10 @@ def _window(name: str, default: str, meaning: str) -> Callable[[F], F]:
     help="Anyone may join: whoever makes the most accounts is the quorum. Or only who was invited, as without.",
 )
 @click.option(
-    "--nodes", metavar="N", type=click.IntRange(min=1), help="Show what N nodes tolerate, besides other sizes."
+    "--nodes",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Plan for N nodes: show what they tolerate, and refuse a merge rule that they can never meet.",
 )
 @click.option("--dry-run", is_flag=True, help="Send and write nothing; say what would be done, and its gas.")
 @store_option
@@ -177,6 +181,7 @@ def deploy(
     else:
         earlier = open_earlier(origin, place, from_rpc, open_stores(specs, writable=not dry_run))
         plan = successor_plan(wanted, *earlier)
+    about_rule = _check_rule(plan, nodes)
     if not dry_run:
         _store(plan, specs)
     deployer = Deployer.of(target.rpc_urls, signer, chain_id=target.chain_id)
@@ -192,6 +197,7 @@ def deploy(
     )
     _report(report, plan, specs)
     _tolerances(plan.config, nodes)
+    say(about_rule)
     if dry_run:
         return
     if plan.earlier is None:
@@ -220,6 +226,25 @@ def _check_size(nodes: int | None) -> None:
             f"a round's result has room for {MAX_REVEALED:,} updates, not for those of {nodes:,} nodes; "
             f"plan swarms of at most {MAX_REVEALED:,}"
         )
+
+
+def _check_rule(plan: Plan, nodes: int | None) -> str:
+    """What the merge rule needs, for people. Raises `MergeError` where so many nodes can never give it."""
+    from swarm_chain.core.merge import rule_of
+    from swarm_chain.errors import RuleNotAccepted
+
+    merge = plan.made.task.merge
+    try:
+        recipe = rule_of(merge)
+    except RuleNotAccepted:
+        return f"the merge rule {merge.rule} is the earlier swarm's, and was not accepted here: see that it suits"
+    if nodes is not None:
+        recipe.require(nodes)
+        if warning := recipe.warning(nodes):
+            return f"warning: {warning}"
+    needed = recipe.minimum_updates
+    planned = f", planned for {nodes} nodes" if nodes else ""
+    return f"merge: {recipe}{planned}; a round with fewer than {needed} update{'s' * (needed > 1)} changes nothing"
 
 
 def _store(plan: Plan, specs: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ import click
 from swarm_chain.cli.calls import Line
 from swarm_chain.cli.options import Place, Sender, place_options, sender_options, store_option
 from swarm_chain.cli.output import checksum, next_steps, say
-from swarm_chain.cli.params import DIGEST
+from swarm_chain.cli.params import DIGEST, FILE_DIGEST
 from swarm_chain.errors import AccountError, DataError
 from swarm_chain.types import Digest
 
@@ -38,6 +38,12 @@ if TYPE_CHECKING:
     metavar="FILE:CLASS",
     help="Run the swarm's task if it is this one, of which you have the source.",
 )
+@click.option(
+    "--accept-rule",
+    "rule_digest",
+    type=FILE_DIGEST,
+    help="Merge by the swarm's rule, which is source code, if this is its digest: `swarm-chain task show` prints both.",
+)
 @click.option("--data", metavar="SPEC", help="The node's own data, as its task takes it. It never leaves this machine.")
 @store_option
 @place_options
@@ -48,6 +54,7 @@ def join(
     name: str | None,
     digest: Digest | None,
     task: str | None,
+    rule_digest: Digest | None,
     data: str | None,
     stores: tuple[str, ...],
     place: Place,
@@ -59,8 +66,8 @@ def join(
     the node's configuration: a file to read, and to edit. CODE names the chain, its RPC endpoints and the stores;
     --rpc, --network and --store replace these. What no store has is fetched from nodes whose agents run.
 
-    A task may be source code that its swarm brings along. Nothing of it runs before you accepted it: at the prompt,
-    which shows it, or by --accept-task.
+    A task may be source code that its swarm brings along, and so may its merge rule. Nothing of it runs before you
+    accepted it: at the prompt, which shows it, or by --accept-task and --accept-rule.
 
     Where the swarm goes on with a model of an earlier one, in which this account has a node on this machine, that
     node's label, data, stores, endpoints and password file are taken unless others are given, and its name with a
@@ -71,11 +78,12 @@ def join(
     from swarm_chain.adapters.peer_stores import with_peers
     from swarm_chain.adapters.stores import open_stores
     from swarm_chain.cli.passwords import ask_password
-    from swarm_chain.cli.task import asker
+    from swarm_chain.cli.task import asker, rule_asker
     from swarm_chain.core.invitation_codes import decode_invitation
     from swarm_chain.genesis import task_of
     from swarm_chain.membership import joining
     from swarm_chain.membership.acceptance import accept, read_offer
+    from swarm_chain.membership.rule_acceptance import accept_rule
 
     invited = decode_invitation(code)
     keystore = _keystore(invited, sender.account)
@@ -89,9 +97,11 @@ def join(
     document = joining.swarms_task(chain, store)
     digest = digest or _accepted_before(earlier, document)
     accepted = accept(read_offer(document, store), store, digest=digest, task=task, ask=asker())
+    rule_digest = rule_digest or _accepted_rule_before(earlier, document)
+    rule = accept_rule(document.merge, store, digest=rule_digest, ask=rule_asker())
     checked = _check_data(task_of(document, store.get, accepted=accepted), choice, None if data else earlier)
     receipt = joining.register(chain, invited, choice, is_configured=is_configured)
-    joining.configure(invited, choice, document, checked, accepted=accepted)
+    joining.configure(invited, choice, document, checked, accepted=accepted, accepted_rule=rule)
     if receipt is None:
         say(f"{signer.checksum_address} is a node of the swarm already")
     else:
@@ -130,6 +140,12 @@ def _earlier(invited: InvitationCode, stores: tuple[str, ...], place: Place) -> 
     if found is not None:
         say(f"goes on from the swarm of node {found.name}, and is set up like it: data {found.config.data}")
     return found
+
+
+def _accepted_rule_before(earlier: EarlierNode | None, document: TaskDocument) -> Digest | None:
+    """The digest of the merge rule's source, where it is the one that was accepted for the earlier node."""
+    known, source = earlier.config.accepted_rule if earlier else None, document.merge.source
+    return known if source is not None and known == source.digest else None
 
 
 def _accepted_before(earlier: EarlierNode | None, document: TaskDocument) -> Digest | None:

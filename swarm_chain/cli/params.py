@@ -75,6 +75,17 @@ class DigestParam(click.ParamType[Digest]):
         return document_digest(parse_cid(text))
 
 
+class FileDigestParam(DigestParam):
+    """A file's digest, or its CID."""
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Digest:
+        """32 bytes."""
+        from swarm_chain.core.cids import parse_cid
+
+        text = str(value)
+        return parse_cid(text).digest if text.startswith("bafk") else super().convert(value, param, ctx)
+
+
 class DurationParam(click.ParamType[Seconds]):
     """A span of time: `90`, `90s`, `15m`, `2h`, `7d`, `2w`."""
 
@@ -186,6 +197,7 @@ class ServingParam(click.ParamType[str]):
 
 ADDRESS = AddressParam()
 DIGEST = DigestParam()
+FILE_DIGEST = FileDigestParam()
 DURATION = DurationParam()
 ETHER = EtherParam()
 CONDITION = ConditionParam()

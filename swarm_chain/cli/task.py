@@ -14,6 +14,7 @@ from swarm_chain.cli.output import printable, say, write_json
 
 if TYPE_CHECKING:
     from swarm_chain.membership.acceptance import Ask, Offer
+    from swarm_chain.membership.rule_acceptance import AskRule, RuleOffer
 
 
 @click.group()
@@ -97,6 +98,7 @@ def document_of(offer: Offer) -> dict[str, object]:
             "rule": document.merge.rule,
             "parameters": dict(document.merge.parameters),
             "source_cid": document.merge.source and str(document.merge.source),
+            "source": None if offer.rule is None else offer.rule.decode("utf-8", "replace"),
             "max_samples": document.merge.max_samples,
             "max_share_bps": document.merge.max_share_bps,
         },
@@ -118,6 +120,19 @@ def _ask(offer: Offer) -> bool:
     return click.confirm("Have you read it, and accept it?", default=False, err=True)
 
 
+def rule_asker() -> AskRule | None:
+    """What asks for a merge rule at the terminal; None where nobody can answer."""
+    return _ask_rule if sys.stdin.isatty() else None
+
+
+def _ask_rule(offer: RuleOffer) -> bool:
+    say(f"The merge rule {printable(offer.name)} of the swarm is source code, 0x{offer.digest.hex()}:\n")
+    for line in _numbered(offer.source):
+        say(line)
+    say("\nThis code will run on this machine whenever the agent merges.")
+    return click.confirm("Have you read it, and accept it?", default=False, err=True)
+
+
 def show_offer(offer: Offer, *, with_source: bool, err: bool = False) -> None:
     """Prints a task for people."""
     for line in _lines(offer, with_source=with_source):
@@ -136,6 +151,8 @@ def _lines(offer: Offer, *, with_source: bool) -> Iterator[str]:
     else:
         yield f"source    ships with swarm-chain: {printable(source.name)}, version {printable(source.version)}"
     yield f"merge     {printable(merge.rule)}{_settings(merge.parameters)}"
+    if merge.source is not None:
+        yield f"rule      0x{merge.source.digest.hex()}  {merge.source}, {len(offer.rule or b''):,} bytes"
     yield f"update    at most {document.update.max_bytes:,} bytes"
     yield "training"
     for name, value in document.training.items():
@@ -143,6 +160,9 @@ def _lines(offer: Offer, *, with_source: bool) -> Iterator[str]:
     if with_source and offer.source is not None:
         yield ""
         yield from _numbered(offer.source)
+    if with_source and offer.rule is not None:
+        yield f"\nThe source of the merge rule {printable(merge.rule)}:\n"
+        yield from _numbered(offer.rule)
 
 
 def _settings(parameters: object) -> str:

@@ -47,6 +47,7 @@ class NodeConfig:
     min_new_samples: int
     journal: Path
     stores: tuple[str, ...]
+    accepted_rule: Digest | None = None
     keep_weights: int | None = None
     serve: str = AUTO
     announce: tuple[str, ...] = ()
@@ -77,6 +78,7 @@ def load_node_config(path: Path) -> NodeConfig:
         label=_label(node),
         task=node.text("task"),
         accepted_task=_digest(node, "accepted_task"),
+        accepted_rule=_digest(node, "accepted_rule"),
         data=node.text("data"),
         min_new_samples=node.integer("min_new_samples", least=0, most=2**53, default=0),
         journal=folder / node.text("journal"),
@@ -159,6 +161,10 @@ def _sections(config: NodeConfig) -> dict[str, dict[str, tuple[object, str]]]:
             "accepted_task": (
                 "0x" + config.accepted_task.hex() if config.accepted_task else "",
                 "Digest of the task whose source code may be run here. Empty for a task that ships.",
+            ),
+            "accepted_rule": (
+                "0x" + config.accepted_rule.hex() if config.accepted_rule else "",
+                "Digest of the source of the merge rule that may be run here. Empty for a rule that ships.",
             ),
             "data": (config.data, "This node's own data, as --data takes it. It never leaves this machine."),
             "min_new_samples": (config.min_new_samples, "Sit rounds out until there are this many new samples."),

@@ -115,7 +115,15 @@ def add_member(
     register(connect_invited(code, signer, choice.rpc_urls), code, choice, is_configured=False)
     # Whoever runs the demo gave the source that is run.
     accepted = swarm.genesis.task.digest() if swarm.genesis.source is not None else None
-    config = configure(code, choice, swarm.genesis.task, str(choice.data), accepted=accepted)
+    rule = swarm.genesis.task.merge.source
+    config = configure(
+        code,
+        choice,
+        swarm.genesis.task,
+        str(choice.data),
+        accepted=accepted,
+        accepted_rule=rule.digest if rule is not None else None,
+    )
     return Member(name=name, account=signer.address, folder=folder, config=choice.config_file, data=config.data)
 
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 from swarm_chain.core.cids import Cid, parse_cid
 from swarm_chain.core.documents import FROZEN_WEIGHTS, MergeSettings, ShippedSource, TaskDocument, genesis
 from swarm_chain.core.fields import Scalar
+from swarm_chain.core.merge import read_rule_source
 from swarm_chain.core.names import following
 from swarm_chain.core.unixfs import File, find_file, import_bytes, read, walk
 from swarm_chain.core.weights import WeightsFile, check_finite, decode, model_digest, shape_differences, specs_of
@@ -110,6 +111,7 @@ def same_task(ancestor: Ancestor, merge: MergeSettings, changes: Mapping[str, Sc
         result=genesis(document, weights=file.cid, size=file.size, base=ancestor.agreed.cid, state=state),
         weights=ancestor.weights,
         source=read_source(earlier, ancestor.store.get),
+        rule=read_rule_source(merge),
     )
 
 
@@ -197,7 +199,8 @@ def _frozen_link(task: TaskDocument) -> Cid | None:
 def _carried(made: Genesis) -> Iterator[Cid]:
     """Files that the documents name, and that are not at hand."""
     frozen = _frozen_link(made.task)
-    yield from (link for link in (frozen if made.frozen is None else None, made.result.state) if link is not None)
+    rule = made.task.merge.source if made.rule is None else None
+    yield from (link for link in (frozen if made.frozen is None else None, rule, made.result.state) if link is not None)
 
 
 def _file(ancestor: Ancestor, link: Cid) -> File:

@@ -8,6 +8,7 @@ from difflib import unified_diff
 
 from swarm_chain.core import documents
 from swarm_chain.core.documents import TaskDocument, explain_difference
+from swarm_chain.core.rule_sources import fetch_rule
 from swarm_chain.errors import Malformed, StoreError, TaskMismatch, TaskNotAccepted
 from swarm_chain.genesis import read_source
 from swarm_chain.ports import UpdateStore
@@ -20,10 +21,12 @@ Ask = Callable[["Offer"], bool]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Offer:
-    """A swarm's task, to be read. `source` is None for one that ships, which is here already."""
+    """A swarm's task, to be read. `source` is None for one that ships, which is here already; so is `rule`, that of its
+    merge rule."""
 
     document: TaskDocument
     source: bytes | None
+    rule: bytes | None = None
 
     @property
     def digest(self) -> Digest:
@@ -32,8 +35,9 @@ class Offer:
 
 
 def read_offer(document: TaskDocument, store: UpdateStore) -> Offer:
-    """A swarm's task with its source. Nothing of it is run. Raises what a store does."""
-    return Offer(document=document, source=read_source(document, store.get))
+    """A swarm's task with its sources. Nothing of them is run. Raises what a store does."""
+    source, rule = read_source(document, store.get), fetch_rule(document.merge, store.get)
+    return Offer(document=document, source=source, rule=rule)
 
 
 def accept(

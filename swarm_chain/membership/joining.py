@@ -107,11 +107,17 @@ def register(chain: Chain, code: InvitationCode, choice: Choice, *, is_configure
 
 
 def configure(
-    code: InvitationCode, choice: Choice, task: TaskDocument, data: str, *, accepted: Digest | None = None
+    code: InvitationCode,
+    choice: Choice,
+    task: TaskDocument,
+    data: str,
+    *,
+    accepted: Digest | None = None,
+    accepted_rule: Digest | None = None,
 ) -> NodeConfig:
     """The node's configuration, as it was written to its folder. Raises `ConfigurationError`.
 
-    `accepted` is the digest of a task whose source may be run.
+    `accepted` is the digest of a task whose source may be run, `accepted_rule` that of a merge rule's source.
     """
     made = NodeConfig(
         chain_id=code.chain_id,
@@ -125,6 +131,7 @@ def configure(
         label=choice.label,
         task=task.name,
         accepted_task=accepted,
+        accepted_rule=accepted_rule,
         data=data,
         min_new_samples=0,
         journal=choice.folder / JOURNAL,

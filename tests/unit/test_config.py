@@ -73,7 +73,7 @@ def test_node_config__as_written__explains_every_key(tmp_path: Path) -> None:
     save_node_config(NODE, tmp_path / "node.toml")
     lines = (tmp_path / "node.toml").read_text().splitlines()
     keys = [number for number, line in enumerate(lines) if " = " in line and not line.startswith("#")]
-    assert len(keys) == 19
+    assert len(keys) == 20
     assert all(lines[number - 1].startswith("# ") for number in keys)
     assert list(tmp_path.iterdir()) == [tmp_path / "node.toml"]
 

@@ -206,3 +206,50 @@ def test_rule_of__a_shipped_rule_with_a_source__raises_merge_error(plugin: Path)
     assert rule_of(MergeSettings(rule="mean")).name == "mean"
     with pytest.raises(MergeError):
         rule_of(MergeSettings(rule="mean", source=import_file(plugin).cid))
+
+
+# ------------------------------------------------------------------------------------------------------ planned nodes
+
+
+@pytest.mark.parametrize(("text", "needed"), [("trimmed_mean:f=2", 5), ("krum:f=2", 5), ("robust:f=2", 5)])
+def test_require__nodes_that_can_never_meet_a_rule__raises_merge_error(text: str, needed: int) -> None:
+    parse_rule(text).require(needed)
+    with pytest.raises(MergeError, match=f"needs {needed} updates, and 4 nodes give no more than 4"):
+        parse_rule(text).require(4)
+
+
+def test_warning__krum_below_twice_f_and_three__says_from_when_on_it_withstands() -> None:
+    assert "from 7 on" in (parse_rule("krum:f=2").warning(6) or "")
+    assert parse_rule("krum:f=2").warning(7) is None
+    assert parse_rule("mean").warning(1) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("mean:before=mixing", "use norm_clipping or nearest_neighbour_mixing"),
+        ("mean:before=norm_clipping+norm_clipping", "the same twice"),
+        ("mean:before=norm_clipping,before_f=1", "takes no before_f"),
+        ("mean:before=nearest_neighbour_mixing", "needs before_f"),
+        ("mean:before=nearest_neighbour_mixing,before_f=-1", "before_f of a merge is -1"),
+        ("mean:before=nearest_neighbour_mixing,before_f=0.5", "pass a int"),
+        ("mean:before_f=1", "before_f needs before"),
+        ("krum:f=-1", "f of the merge rule krum is -1"),
+        ("multi_krum:f=1", "needs m"),
+        ("multi_krum:f=1,m=0", "m of the merge rule multi_krum is 0"),
+        ("geometric_median:iterations=0", "iterations of the merge rule geometric_median is 0"),
+        ("geometric_median:smoothing=0", "smoothing"),
+        ("geometric_median:smoothing=nan", "smoothing"),
+        ("centered_clipping:radius=-1", "radius"),
+        ("centered_clipping:radius=inf", "radius"),
+    ],
+)
+def test_parse_rule__parameters_that_make_no_sense__raises_merge_error(text: str, message: str) -> None:
+    with pytest.raises(MergeError, match=message):
+        parse_rule(text)
+
+
+def test_parse_rule__whole_numbers_for_a_float__are_the_same_rule() -> None:
+    assert parse_rule("centered_clipping:radius=2").parameters["radius"] == 2.0
+    assert isinstance(parse_rule("centered_clipping:radius=2").parameters["radius"], float)
+    assert parse_rule("mean:step=none") == parse_rule("mean")

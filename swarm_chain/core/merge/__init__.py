@@ -169,6 +169,7 @@ __all__ = [
     "Weighing",
     "WeighingRule",
     "accept_source",
+    "accepted_rule",
     "find_rule",
     "make_recipe",
     "make_rule",

@@ -38,6 +38,23 @@ class Recipe:
         """Fewest updates at which it keeps what it promises against dishonest nodes."""
         return max(self.minimum_updates, self.rule.safe_updates)
 
+    def require(self, updates: int) -> None:
+        """Returns if so many updates can be merged. Raises `MergeError`."""
+        if updates < self.minimum_updates:
+            raise MergeError(
+                f"the merge rule {self} needs {self.minimum_updates} updates, and {updates} nodes give no more than "
+                f"{updates}: take more nodes, or parameters against fewer dishonest ones"
+            )
+
+    def warning(self, updates: int) -> str | None:
+        """What people should know who merge so many updates, if anything."""
+        if updates >= self.safe_updates:
+            return None
+        return (
+            f"the merge rule {self} merges {updates} updates, and withstands dishonest ones as it says from "
+            f"{self.safe_updates} on"
+        )
+
     @property
     def needs_distances(self) -> bool:
         """Whether it looks at the distances between updates."""
