@@ -88,7 +88,6 @@ class Handler(Talk):
             "Content-Type": RAW if asked.car is None else asked.car.content_type,
             "Content-Disposition": f'attachment; filename="{asked.name}.{suffix}"',
             "X-Content-Type-Options": "nosniff",
-            "X-Ipfs-Path": "/ipfs/" + "/".join((asked.name, *asked.path)),
             "Accept-Ranges": "none",
             "Vary": "Accept",
         }

@@ -80,7 +80,6 @@ class Talk(BaseHTTPRequestHandler):
         if size is not None:
             self.send_header("Content-Length", str(size))
         self.send_header("Access-Control-Allow-Origin", "*")
-        self.send_header("Access-Control-Allow-Methods", _METHODS)
         if self.close_connection:
             self.send_header("Connection", "close")
         self.end_headers()
@@ -103,7 +102,8 @@ class Talk(BaseHTTPRequestHandler):
 
     def do_OPTIONS(self) -> None:
         """Tells a browser that any page may read here."""
-        self.begin(HTTPStatus.NO_CONTENT, {"Allow": _METHODS, "Access-Control-Allow-Headers": "*"}, size=None)
+        headers = {"Allow": _METHODS, "Access-Control-Allow-Methods": _METHODS, "Access-Control-Allow-Headers": "*"}
+        self.begin(HTTPStatus.NO_CONTENT, headers, size=None)
         self.has_ended = True
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:

@@ -209,6 +209,7 @@ def test_options__a_browser_asks__may_read(gateway: Gateway) -> None:
     answer = ask(gateway, "/ipfs/x", "OPTIONS", Origin="https://page.example")
     assert answer.status_code == 204
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    assert answer.headers["Access-Control-Allow-Methods"] == "GET, HEAD, OPTIONS"
 
 
 @pytest.mark.parametrize(("form", "size"), [("raw", 0), ("car", 26)])
