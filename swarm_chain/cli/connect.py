@@ -16,7 +16,7 @@ from swarm_chain.types import Address, BlockNumber
 if TYPE_CHECKING:
     from swarm_chain.accounts import Signer
     from swarm_chain.adapters.web3_chain import Web3Chain
-    from swarm_chain.config import Network
+    from swarm_chain.config import Network, NodeConfig
     from swarm_chain.ports import UpdateStore
     from swarm_chain.status.node import NodeStatusFile
     from swarm_chain.status.swarm import EventHistory, SwarmStatus
@@ -191,18 +191,23 @@ class Reading:
 
 def open_reading(place: Place, contract: str | None, stores: Sequence[str], node: str | None) -> Reading:
     """A swarm to look at, as the options or a node's configuration say."""
-    from swarm_chain.cli.nodes import find_node
-    from swarm_chain.config import load_node_config
-
     if node is None:
         store = readable(store_specs(stores), asked=bool(stores))
         return _reading(connect(find_contract(place, contract)), store)
+    found, config = found_by_node(place, contract, node)
+    return _reading(connect(found), readable(stores or config.stores, asked=True))
+
+
+def found_by_node(place: Place, contract: str | None, node: str) -> tuple[Found, NodeConfig]:
+    """The swarm of a node that is configured here, and its configuration. Raises `ConfigurationError`."""
+    from swarm_chain.cli.nodes import find_node
+    from swarm_chain.config import load_node_config
+
     if contract is not None:
         raise ConfigurationError("give a contract or --node, not both")
     config = load_node_config(find_node(node, None))
     target = _target(config.chain_id, place.rpc or config.rpc_urls, None)
-    found = Found(target=target, contract=config.contract, deployed_at=config.deployment_block)
-    return _reading(connect(found), readable(stores or config.stores, asked=True))
+    return Found(target=target, contract=config.contract, deployed_at=config.deployment_block), config
 
 
 def _reading(chain: Web3Chain, store: UpdateStore | None) -> Reading:

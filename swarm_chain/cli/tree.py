@@ -36,6 +36,7 @@ COMMANDS = {
         "swarm_chain.cli.swarms:swarms",
         "List the swarms that this machine knows, with head, metric and state.",
     ),
+    "pins": ("swarm_chain.cli.pins:pins", "List what stores keep of a swarm, and let go of old weights."),
     "node": ("swarm_chain.cli.node:node", "Call the contract about a node's membership."),
     "registrar": ("swarm_chain.cli.registrar:registrar", "Say who may invite and remove nodes."),
     "round": ("swarm_chain.cli.round:round_", "Call the contract about a round."),

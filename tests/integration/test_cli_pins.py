@@ -1,0 +1,141 @@
+"""`swarm-chain pins`: what stores keep of a swarm on a real chain, and what is left when old weights are let go of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from swarm_chain.adapters.kubo_store import KuboStore
+from swarm_chain.adapters.local_store import LocalStore
+from swarm_chain.config import StoreSettings
+from swarm_chain.core.cids import Cid, document_cid
+from swarm_chain.core.documents import ResultDocument, UpdateDocument, decode
+from swarm_chain.core.publication import Publication
+from swarm_chain.core.unixfs import File, read
+from swarm_chain.devnet import Devnet
+from tests.chains import DevnetWorld
+from tests.command_line import CommandLine
+from tests.histories import Script
+from tests.ipfs import Daemon
+
+ROUNDS = 5
+
+
+@pytest.fixture
+def script(anvil: Devnet, tmp_path: Path) -> Script:
+    """A swarm of three after five rounds; in round 2 one is left out, as nobody could have its update."""
+    made = Script(lambda config: DevnetWorld(anvil, config), store=LocalStore(tmp_path / "blocks"))
+    for number in range(1, ROUNDS + 1):
+        made.round(withheld=[3] if number == 2 else [], unpublished=[3] if number == 2 else [])
+    return made
+
+
+@pytest.fixture
+def line(tmp_path: Path) -> CommandLine:
+    return CommandLine(folder=tmp_path)
+
+
+def arguments(script: Script, anvil: Devnet, *stores: str) -> tuple[str, ...]:
+    contract = "0x" + script.world.chain(None).coordinator.hex()
+    given = [part for store in stores or (script.store.name,) for part in ("--store", store)]
+    return (contract, "--rpc", anvil.rpc_url, *given)
+
+
+def rows(out: str, store: str) -> dict[str, list[str]]:
+    """The lines about a store's rounds, by the round."""
+    about = out.split(f"\n{store}\n")[1].split("\n\nlocal:")[0].split("\n\nkubo:")[0]
+    lines = [text.split("  ") for text in about.splitlines() if text.strip()[:1].isdigit()]
+    cells = [[cell.strip() for cell in line if cell.strip()] for line in lines]
+    return {line[0]: line[1:] for line in cells}
+
+
+def test_pins__nothing_was_let_go_of__all_is_there_and_every_round_can_be_reexecuted(
+    script: Script, anvil: Devnet, line: CommandLine
+) -> None:
+    out = line.must("pins", *arguments(script, anvil)).out
+    found = rows(out, script.store.name)
+    assert found["0 (start)"] == ["2 of 2", "1 of 1"]
+    assert found["1"] == ["4 of 4", "4 of 4", "yes"]
+    assert found["2"] == ["3 of 4", "3 of 3", "yes"]  # nobody has the document that is missing
+    assert "rounds that can be re-executed from here: 1 to 5" in out
+    assert "no longer" not in out
+
+
+def test_prune__the_last_two_rounds_are_kept__an_audit_says_which_rounds_it_cannot_reexecute(
+    script: Script, anvil: Devnet, line: CommandLine
+) -> None:
+    where = arguments(script, anvil)
+    out = line.must("pins", *where, "--prune", "--keep-weights", "2").out
+    found = rows(out, script.store.name)
+    assert f"{script.store.name}: let go of 11 files of weights" in out
+    assert found["0 (start)"] == ["2 of 2", "0 of 1"]
+    assert found["1"] == ["4 of 4", "0 of 4", "no"]
+    assert found["3"] == ["4 of 4", "1 of 4", "no"]  # the result that round 4 starts from
+    assert found["5"] == ["4 of 4", "4 of 4", "yes"]
+    assert "can be re-executed from here: 4 to 5" in out
+    assert "can no longer be re-executed from here: 1 to 3" in out
+
+    audited = line.run("audit", *where)
+    verdicts = [words[:2] for text in audited.out.splitlines() if (words := text.split()) and words[0].isdigit()]
+    assert audited.status == 3
+    assert verdicts == [[str(number), "INCOMPLETE" if number < 4 else "PASS"] for number in range(6)]
+
+    again = line.must("pins", *where, "--prune", "--keep-weights", "2").out
+    assert "there was nothing to let go of" in again
+
+
+def test_prune__more_rounds_than_there_are__lets_go_of_nothing(
+    script: Script, anvil: Devnet, line: CommandLine
+) -> None:
+    out = line.must("pins", *arguments(script, anvil), "--prune", "--keep-weights", "5").out
+    assert "there are no weights that the last 5 rounds do not need" in out
+    assert "can be re-executed from here: 1 to 5" in out
+
+
+@pytest.mark.parametrize("options", [["--prune"], ["--keep-weights", "2"]])
+def test_prune__without_saying_both__is_a_usage_error(
+    script: Script, anvil: Devnet, line: CommandLine, options: list[str]
+) -> None:
+    done = line.run("pins", *arguments(script, anvil), *options)
+    assert done.status == 2
+    assert "go together" in done.err
+
+
+def test_pins__a_folder_and_a_node__each_is_listed_and_both_are_pruned(
+    script: Script, anvil: Devnet, line: CommandLine, ipfs: Daemon
+) -> None:
+    node = KuboStore(StoreSettings(address=ipfs.api, timeout=1))
+    for cid in _documents(script):
+        _publish(node, script, cid)
+    where = arguments(script, anvil, script.store.name, node.name)
+    before = line.must("pins", *where).out
+    assert rows(before, node.name)["5"] == ["4 of 4", "4 of 4", "yes"]
+
+    after = line.must("pins", *where, "--prune", "--keep-weights", "1").out
+
+    assert f"{node.name}: let go of" in after
+    assert "collects rubbish" in after
+    for store in (script.store.name, node.name):
+        found = rows(after, store)
+        assert [found[str(number)][-1] for number in range(1, 6)] == ["no"] * 4 + ["yes"]
+        assert found["5"] == ["4 of 4", "4 of 4", "yes"]
+        assert found["1"][0] == "4 of 4"
+
+
+def _documents(script: Script) -> list[Cid]:
+    """Updates and results in the order in which they came."""
+    found: list[Cid] = [document_cid(script.genesis)]
+    for result in script.results:
+        document = script.result(result)
+        found += [*(one.update for one in document.included), document_cid(result)]
+    return found
+
+
+def _publish(node: KuboStore, script: Script, cid: Cid) -> None:
+    data = script.store.get(cid)
+    document = decode(data)
+    assert isinstance(document, ResultDocument | UpdateDocument)
+    weights = b"".join(read(script.store.get, File(cid=document.weights, size=document.bytes)))
+    node._pins_all = False
+    node.publish(Publication(document=data, files=(weights,)))
