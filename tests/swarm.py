@@ -211,12 +211,24 @@ class Swarm:
         self.merge = merge or MergeSettings(rule="mean")
         self.policies = dict(policies or {})
         self.faults = dict(faults or {})
-        self.shared = MemoryStore()
+        self.shared = self._shared()
         made = self._genesis()
         put_genesis(made, self.shared)
         self.task = made.task
-        self.chain = MemoryChain(swarm_config(self.task, made.result.digest(), is_sealed=is_sealed))
+        self.chain = MemoryChain(self._config(swarm_config(self.task, made.result.digest(), is_sealed=is_sealed)))
         self.nodes = [self.join(index) for index in range(nodes)]
+
+    def _config(self, config: SwarmConfig) -> SwarmConfig:
+        """What is fixed for the swarm's life."""
+        return config
+
+    def _shared(self) -> UpdateStore:
+        """Where the swarm's first documents are."""
+        return MemoryStore()
+
+    def _store(self, account: Address, folder: Path) -> UpdateStore:
+        """What a node writes to and reads from."""
+        return self.shared
 
     def _genesis(self) -> Genesis:
         parameters = {"a": np.zeros((2, 3), np.float32), "b": np.zeros((), np.float32)}
@@ -238,7 +250,7 @@ class Swarm:
 
     def start(self, account: Address, trainer: Trainer, folder: Path, policy: Policy | None = None) -> Node:
         """A node's agent over its folder: as after a start, or a kill and a start."""
-        chain, store = self.chain.as_account(account), PartialStore(self.shared)
+        chain, store = self.chain.as_account(account), PartialStore(self._store(account, folder))
         journal = Journal(
             folder / "journal.sqlite", chain_id=chain.chain_id, coordinator=chain.coordinator, account=account
         )

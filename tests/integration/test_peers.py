@@ -1,0 +1,333 @@
+"""Blocks from where strangers announced them: what an address can lead to, and what a bad one costs."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from swarm_chain import serving
+from swarm_chain.adapters.composite_store import CompositeStore
+from swarm_chain.adapters.local_store import LocalStore
+from swarm_chain.adapters.memory import MemoryChain
+from swarm_chain.adapters.own_address import address_on_network
+from swarm_chain.adapters.peer_stores import HEDGE, LEAST, MAX_ASKED, PeerStores
+from swarm_chain.adapters.peers.racing import AT_ONCE
+from swarm_chain.core.cids import Cid, Codec, cid_of
+from swarm_chain.errors import BlockNotFound, StoreError, StoreUnavailable
+from swarm_chain.types import (
+    AddNode,
+    Address,
+    Announce,
+    Digest,
+    OpenRound,
+    RegisterNode,
+    RemoveNode,
+    RoundNumber,
+    Samples,
+    Seconds,
+    SubmitUpdate,
+)
+from tests.chains import CONFIG
+from tests.hostile_gateway import BLOCKS, CASES, HONEST, VICTIM, Hostile
+from tests.hostile_gateway import serving as hostile_serving
+
+DATA = b"a block"
+CID = cid_of(DATA, Codec.RAW)
+READER = Address(b"\xee" * 20)
+ADMIN = Address(b"\xad" * 20)
+
+
+def node(number: int) -> Address:
+    return Address(bytes([number + 1]) * 20)
+
+
+def chain_of(*announced: bytes | str) -> MemoryChain:
+    """A swarm whose nodes announced these, seen by a node that announced nothing; a block may take two seconds."""
+    config = replace(CONFIG, is_sealed=False, merge_window=Seconds(30), admin=ADMIN)
+    chain = MemoryChain(config)
+    for number, stores in enumerate(announced):
+        chain.as_account(node(number)).send(RegisterNode(label=f"node {number}"))
+        announce(chain, number, stores)
+    chain.as_account(READER).send(RegisterNode(label="reader"))
+    return chain.as_account(READER)
+
+
+def announce(chain: MemoryChain, number: int, stores: bytes | str) -> None:
+    chain.as_account(node(number)).send(Announce(stores=stores if isinstance(stores, bytes) else stores.encode()))
+
+
+def peers_of(chain: MemoryChain, *, allow_private: bool = True) -> PeerStores:
+    return PeerStores(chain, allow_private=allow_private, every=0.0)
+
+
+@pytest.fixture(scope="module")
+def hostile() -> Iterator[Hostile]:
+    with hostile_serving() as server:
+        yield server
+
+
+class Trap:
+    """Something on this machine that no stranger's address may lead to."""
+
+    def __init__(self, family: socket.AddressFamily, host: str) -> None:
+        self._listener = socket.socket(family, socket.SOCK_STREAM)
+        self._listener.bind((host, 0))
+        self._listener.listen()
+        self.port = int(self._listener.getsockname()[1])
+        self.connections = 0
+        threading.Thread(target=self._count, daemon=True).start()
+
+    def _count(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = self._listener.accept()
+                self.connections += 1
+                connection.close()
+
+    def close(self) -> None:
+        self._listener.close()
+
+
+@contextmanager
+def trap(host: str = "0.0.0.0") -> Iterator[Trap]:  # noqa: S104
+    opened = Trap(socket.AF_INET6 if ":" in host else socket.AF_INET, host)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+@contextmanager
+def served(folder: Path, *blocks: bytes) -> Iterator[str]:
+    """The URL at which a store with these blocks is served."""
+    store = LocalStore(folder, sync=False)
+    for data in blocks:
+        store.put(cid_of(data, Codec.RAW), data)
+    with serving.start(store) as gateway:
+        yield gateway.url
+
+
+# -------------------------------------------------------------------------------------------------------------- reading
+
+
+def test_get__one_peer_has_it__gives_it_and_a_copy_is_kept(tmp_path: Path) -> None:
+    own = LocalStore(tmp_path / "own", sync=False)
+    with served(tmp_path / "a") as empty, served(tmp_path / "b", DATA) as full:
+        store = CompositeStore([own, peers_of(chain_of(empty, full))])
+        assert store.get(CID) == DATA
+    assert own.get(CID) == DATA
+
+
+def test_get__no_peer_has_it__says_so(tmp_path: Path) -> None:
+    with served(tmp_path / "a") as first, served(tmp_path / "b") as second, pytest.raises(BlockNotFound):
+        peers_of(chain_of(first, second)).get(CID)
+
+
+@pytest.mark.parametrize("announced", [(), (b"",), ("ftp://peer.example", b"\xff\x00 /ip4/1.2.3.4/udp/1/quic-v1")])
+def test_get__nobody_announced_a_gateway__says_so(announced: Sequence[str]) -> None:
+    with pytest.raises(BlockNotFound):
+        peers_of(chain_of(*announced)).get(CID)
+
+
+def test_get__announced_later_or_elsewhere__is_found_there(tmp_path: Path) -> None:
+    chain = chain_of(b"", b"")
+    peers = peers_of(chain)
+    with pytest.raises(BlockNotFound):
+        peers.get(CID)
+    with served(tmp_path / "a", DATA) as first:
+        announce(chain, 0, first)
+        assert peers.get(CID) == DATA
+    with served(tmp_path / "b", DATA) as second:
+        announce(chain, 0, second)
+        assert peers.get(CID) == DATA
+
+
+def test_get__announcer_was_removed__is_not_asked(tmp_path: Path) -> None:
+    with served(tmp_path / "a", DATA) as url:
+        chain = chain_of(url)
+        chain.as_account(ADMIN).send(RemoveNode(node=node(0)))
+        with pytest.raises(BlockNotFound):
+            peers_of(chain).get(CID)
+        chain.as_account(ADMIN).send(AddNode(node=node(0), label="again"))
+        announce(chain, 0, url)
+        assert peers_of(chain).get(CID) == DATA
+
+
+def test_get__own_announcement__is_not_asked(tmp_path: Path) -> None:
+    with served(tmp_path / "a", DATA) as url:
+        chain = chain_of()
+        chain.send(Announce(stores=url.encode()))
+        with pytest.raises(BlockNotFound):
+            peers_of(chain).get(CID)
+
+
+def test_get__an_update__is_asked_of_its_sender_first(hostile: Hostile) -> None:
+    """All the others would fail: whoever asked them would have to wait."""
+    document = next(iter(BLOCKS))
+    digest = Digest(document.digest)
+    chain = chain_of(*[hostile.url("silence")] * 6, hostile.url(HONEST), *[hostile.url("silence")] * 6)
+    for number in (0, 6, 12):
+        update = digest if number == 6 else Digest(bytes([number + 1]) * 32)
+        sender = chain.as_account(node(number))
+        if number == 0:
+            sender.send(OpenRound())
+        sender.send(SubmitUpdate(round=RoundNumber(1), digest=update, samples=Samples(1)))
+    peers = peers_of(chain)
+    peers._announced.refresh()
+    assert peers._announced.senders(digest) == (node(6),)
+    hostile.take_counts()
+    order = peers._in_order(peers._known(), Cid(Codec.DAG_CBOR, digest))
+    assert order[0].node == node(6)
+    assert len(order) == MAX_ASKED
+
+
+def test_put__raises(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnavailable, match="can only be read"):
+        peers_of(chain_of()).put(CID, DATA)
+
+
+def test_has__asks_the_peers(tmp_path: Path) -> None:
+    with served(tmp_path / "a") as first, served(tmp_path / "b", DATA) as second:
+        peers = peers_of(chain_of(first, second))
+        assert peers.has(CID)
+        assert not peers.has(cid_of(b"another", Codec.RAW))
+
+
+# ------------------------------------------------------------------------------------------------- where they lead to
+
+
+def inside(port: int) -> list[str]:
+    """Ways to write down an address that leads to this machine."""
+    own = address_on_network()
+    return [
+        f"http://127.0.0.1:{port}",
+        f"http://127.0.0.2:{port}/a/path",
+        f"http://localhost:{port}",
+        f"http://LOCALHOST:{port}",
+        f"http://0.0.0.0:{port}",
+        f"http://[::1]:{port}",
+        f"http://[::]:{port}",
+        f"http://[::ffff:127.0.0.1]:{port}",
+        f"http://[64:ff9b::7f00:1]:{port}",
+        f"http://[2002:7f00:1::]:{port}",
+        f"http://127.1:{port}",
+        f"http://2130706433:{port}",
+        f"http://0x7f.0.0.1:{port}",
+        f"http://0177.0.0.1:{port}",
+        f"http://user@127.0.0.1:{port}",
+        f"http://gateway.example:80@127.0.0.1:{port}",
+        f"http://gateway.example%2f@127.0.0.1:{port}",
+        f"http://gateway.example\\@127.0.0.1:{port}",
+        f"http://127.0.0.1:{port}#@gateway.example",
+        f"https://127.0.0.1:{port}",
+        f"/ip4/127.0.0.1/tcp/{port}/http",
+        f"/ip6/::1/tcp/{port}/http",
+        f"/dns4/localhost/tcp/{port}/http",
+        f"/dns/localhost/tcp/{port}/https",
+        *([f"http://{own}:{port}"] if own is not None and own.version == 4 else []),
+    ]
+
+
+def test_get__addresses_of_this_machine__are_never_connected_to_unless_allowed() -> None:
+    with trap() as here:
+        for text in inside(here.port):
+            with pytest.raises(StoreError):
+                peers_of(chain_of(text), allow_private=False).get(CID)
+        assert here.connections == 0
+        with pytest.raises(StoreError):
+            peers_of(chain_of(f"http://127.0.0.1:{here.port}")).get(CID)
+        assert here.connections > 0
+
+
+def test_get__private_networks__are_refused_at_once_unless_allowed() -> None:
+    texts = [
+        "http://10.0.0.7:4801",
+        "http://172.16.0.7",
+        "http://192.168.1.7",
+        "http://169.254.169.254",
+        "http://100.64.0.7",
+        "http://[fd00::7]",
+        "http://[fe80::7]",
+        "http://224.0.0.1",
+        "http://255.255.255.255",
+    ]
+    began = time.monotonic()
+    for text in texts:
+        with pytest.raises(StoreUnavailable, match="no public address"):
+            peers_of(chain_of(text), allow_private=False).get(CID)
+    assert time.monotonic() - began < 2
+
+
+def test_get__redirect_inside__is_not_followed(hostile: Hostile) -> None:
+    hostile.take_counts()
+    with pytest.raises(StoreUnavailable):
+        peers_of(chain_of(hostile.url("redirect-inside"))).get(VICTIM)
+    assert hostile.take_counts().trapped == 0
+
+
+def test_get__a_hundred_urls_in_one_announcement__are_four(hostile: Hostile) -> None:
+    many = " ".join(f"{hostile.url('silence')}/{number}" for number in range(100)).encode()[:512]
+    began = time.monotonic()
+    hostile.take_counts()
+    with pytest.raises(StoreUnavailable):
+        peers_of(chain_of(many)).get(VICTIM)
+    assert time.monotonic() - began < LEAST + 1
+    assert hostile.take_counts().requests <= 4
+
+
+# ------------------------------------------------------------------------------------------------------ what they cost
+
+
+WAYS = sorted(name for name, case in CASES.items() if case.alone is not None and case.content is not None)
+"""Ways to misbehave over one block, each of which is an error where nobody else has it."""
+
+
+def test_get__every_way_to_misbehave__costs_its_sender_and_nobody_else(hostile: Hostile) -> None:
+    """Alone it ends in time, in an error that is no corrupted store; beside an honest peer the block is had."""
+    for way in [name for name in WAYS if not CASES[name].in_cars]:
+        began = time.monotonic()
+        with pytest.raises((BlockNotFound, StoreUnavailable)):
+            peers_of(chain_of(hostile.url(way))).get(VICTIM)
+        assert time.monotonic() - began < LEAST + 1, way
+        assert peers_of(chain_of(hostile.url(way), hostile.url(HONEST))).get(VICTIM) == BLOCKS[VICTIM], way
+        assert time.monotonic() - began < 2 * LEAST + 2, way
+
+
+def test_get__many_bad_peers_and_one_that_is_not__is_had_within_the_time_for_a_block(hostile: Hostile) -> None:
+    bad = ["silence", "a-byte-now-and-then", "wrong-bytes", "closes-at-once", "endless-header", "status-500"]
+    for turn in range(3):
+        urls = [hostile.url(way) for way in (*bad[turn:], *bad[:turn])]
+        began = time.monotonic()
+        assert peers_of(chain_of(*urls, hostile.url(HONEST))).get(VICTIM) == BLOCKS[VICTIM]
+        assert time.monotonic() - began < LEAST
+    assert HEDGE * len(bad) / AT_ONCE < LEAST
+
+
+def test_get__peers_that_failed__rest_and_are_asked_again_later(hostile: Hostile) -> None:
+    now = [0.0]
+    chain = chain_of(hostile.url("closes-at-once"))
+    peers = PeerStores(chain, allow_private=True, every=0.0, clock=lambda: now[0])
+    asked = []
+    for moment in (0.0, 0.5, 1.5, 2.0, 4.0, 100.0):
+        now[0] = moment
+        hostile.take_counts()
+        with pytest.raises(StoreUnavailable):
+            peers.get(VICTIM)
+        asked.append(hostile.take_counts().requests > 0)
+    assert asked == [True, False, True, False, True, True]
+
+
+def test_get__nobody_listens_any_more__ends_at_once() -> None:
+    with trap("127.0.0.1") as gone:
+        port = gone.port
+    began = time.monotonic()
+    with pytest.raises(StoreUnavailable):
+        peers_of(chain_of(f"http://127.0.0.1:{port}")).get(CID)
+    assert time.monotonic() - began < 1
