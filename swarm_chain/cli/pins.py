@@ -41,9 +41,9 @@ def pins(
     stores: tuple[str, ...],
     place: Place,
 ) -> None:
-    """List what stores keep of a swarm, round by round, and let go of old weights.
+    """List what stores keep of a swarm, and let go of old weights.
 
-    On an IPFS node that is what is pinned; in a folder, what is there. Documents and the head's weights are never let
+    By round: on an IPFS node what is pinned, in a folder what is there. Documents and the head's weights are never let
     go of, nor what another swarm's documents name. Without the weights of a round and of the result before it, its
     merge can no longer be re-executed from these stores: an audit then says INCOMPLETE of it, unless another store has
     them.
