@@ -136,9 +136,10 @@ class Talk(BaseHTTPRequestHandler):
         return self.headers.get("Content-Length", "0").strip() != "0" or "Transfer-Encoding" in self.headers
 
     def _break_off(self) -> None:
-        """Resets the connection when it is closed: whoever reads until its end must not take that for the answer's."""
+        """Resets the connection: whoever reads until its end must not take that for the answer's."""
         self.close_connection = True
         self.request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.request.close()  # At once, since the server would first end it as if all were well.
 
 
 class _Outgoing(BufferedIOBase):
