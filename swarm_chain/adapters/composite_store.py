@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Collection, Sequence
 
 from swarm_chain.core.cids import Cid, verify
@@ -21,12 +22,18 @@ from swarm_chain.ports import MAX_BLOCK, UpdateStore
 
 log = logging.getLogger(__name__)
 
+SLOW: float = 1.0
+"""Seconds after which a store that has nothing to give is not asked first any more."""
+REST: float = 60.0
+"""Seconds for which it is asked after the others."""
+
 
 class CompositeStore:
     """Stores in the order in which they are asked.
 
-    A read goes on to the next store where one lacks the block, holds bytes that are not it, or cannot be reached.
-    Where no store gives it, the error says whether that is so because one is corrupted, because one could not be
+    A read goes on to the next store where one lacks the block, holds bytes that are not it, or cannot be reached. One
+    that took long to come to that, as an IPFS node does that asks around, is asked after the others for a while: a file
+    has many blocks, and who has one of them has the others. Where no store gives it, the error says whether that is so because one is corrupted, because one could not be
     asked, or because nobody has it: these mean different things to an audit.
     """
 
@@ -35,6 +42,7 @@ class CompositeStore:
         if not stores:
             raise ConfigurationError("no store is given; use --store local:PATH")
         self.stores = tuple(stores)
+        self._rests_until = [0.0] * len(stores)
 
     @property
     def name(self) -> str:
@@ -71,16 +79,28 @@ class CompositeStore:
         `CidMismatch`, `TooLarge`, which no store that others run is believed at once.
         """
         problems: list[StoreError | TooLarge] = []
-        for store in self.stores:
+        for index in self._in_order():
+            began = time.monotonic()
             try:
-                data = store.get(cid, max_bytes=max_bytes)
+                data = self.stores[index].get(cid, max_bytes=max_bytes)
             except (StoreError, TooLarge) as problem:
                 problems.append(problem)
+                self._note(index, time.monotonic() - began)
                 continue
-            if not store.is_writable:
+            if not self.stores[index].is_writable:
                 self._keep(cid, data)
             return data
         raise _worst(problems)
+
+    def _in_order(self) -> list[int]:
+        """Which store to ask first, and which next: those that rest come last."""
+        now = time.monotonic()
+        return sorted(range(len(self.stores)), key=lambda index: self._rests_until[index] > now)
+
+    def _note(self, index: int, seconds: float) -> None:
+        """Remembers that a store gave nothing in so much time."""
+        if seconds > SLOW:
+            self._rests_until[index] = time.monotonic() + REST
 
     def _keep(self, cid: Cid, data: bytes) -> None:
         """Reading must not fail because a copy could not be kept."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 
+from swarm_chain.adapters import composite_store
 from swarm_chain.adapters.composite_store import CompositeStore
 from swarm_chain.adapters.kubo_store import KuboStore
 from swarm_chain.adapters.local_store import LocalStore
@@ -21,6 +23,7 @@ from swarm_chain.errors import (
     StoreUnavailable,
     TooLarge,
 )
+from swarm_chain.ports import MAX_BLOCK
 
 DATA = b"a block"
 CID = cid_of(DATA, Codec.RAW)
@@ -113,6 +116,37 @@ def test_get__one_store_claims_that_it_is_too_large__the_next_is_asked() -> None
 def test_composite__no_store__is_refused() -> None:
     with pytest.raises(ConfigurationError, match="--store"):
         CompositeStore([])
+
+
+class Searching(MemoryStore):
+    """A store that takes its time before it says that it lacks a block."""
+
+    def __init__(self) -> None:
+        super().__init__("searching:")
+        self.asked: list[Cid] = []
+
+    def get(self, cid: Cid, *, max_bytes: int = MAX_BLOCK) -> bytes:
+        self.asked.append(cid)
+        if not self.has(cid):
+            time.sleep(0.05)
+        return super().get(cid, max_bytes=max_bytes)
+
+
+def test_get__a_store_searched_for_long_in_vain__is_asked_last_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(composite_store, "SLOW", 0.02)
+    monkeypatch.setattr(composite_store, "REST", 0.3)
+    searching, other = Searching(), MemoryStore()
+    blocks = {cid_of(data, Codec.RAW): data for data in (b"1", b"2", b"3")}
+    for cid, data in blocks.items():
+        other.put(cid, data)
+    store = CompositeStore([searching, other])
+    assert [store.get(cid) for cid in blocks] == list(blocks.values())
+    assert searching.asked == list(blocks)[:1]
+    searching.put(CID, DATA)
+    assert store.get(CID) == DATA  # it is asked all the same
+    time.sleep(0.3)
+    store.get(next(iter(blocks)))
+    assert len(searching.asked) == 3
 
 
 # ---------------------------------------------------------------------------------------------------------------- names
