@@ -33,7 +33,9 @@ class CompositeStore:
 
     A read goes on to the next store where one lacks the block, holds bytes that are not it, or cannot be reached. One
     that took long to come to that, as an IPFS node does that asks around, is asked after the others for a while: a file
-    has many blocks, and who has one of them has the others. Where no store gives it, the error says whether that is so because one is corrupted, because one could not be
+    has many blocks, and who has one of them has the others.
+
+    Where no store gives it, the error says whether that is so because one is corrupted, because one could not be
     asked, or because nobody has it: these mean different things to an audit.
     """
 
