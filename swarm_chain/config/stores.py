@@ -12,7 +12,7 @@ from swarm_chain.config.places import settings_file
 from swarm_chain.config.tables import Table
 from swarm_chain.errors import ConfigurationError
 
-BLOCK_TIMEOUT: Final = 15
+BLOCK_TIMEOUT: Final = 10
 """Seconds a node gets to find a block, unless told."""
 _MAX_SECRET: Final = 16 * 1024
 _HEADER: Final = re.compile(r"([A-Za-z0-9!#$%&'*+.^_`|~-]+):[ \t]*([\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?)")
