@@ -16,7 +16,7 @@ from io import BytesIO, FileIO
 from pathlib import Path
 from typing import Final
 
-from swarm_chain.core.chunks import Chunk, hashed, hashing_threads, map_chunks, read_chunks
+from swarm_chain.core.chunks import Chunk, hashed, map_chunks, read_chunks
 from swarm_chain.core.cids import CID_BYTES, Cid, Codec, cid_from_bytes, cid_of, verify
 from swarm_chain.core.files import replacing
 from swarm_chain.core.varints import read_varint, varint
@@ -135,9 +135,7 @@ def import_file(path: Path, put: Put | None = None) -> File:
     Nobody may cut it short meanwhile.
     """
     with path.open("rb", buffering=0) as stream:
-        if put is None and hashing_threads() == 1:
-            return _import(map_chunks(stream, CHUNK), None)
-        return import_stream(stream, put)
+        return _import(map_chunks(stream, CHUNK), None) if put is None else import_stream(stream, put)
 
 
 def import_bytes(data: bytes | bytearray | memoryview, put: Put | None = None) -> File:

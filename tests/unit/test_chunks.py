@@ -10,7 +10,7 @@ from threading import Barrier
 
 import pytest
 
-from swarm_chain.core import chunks, unixfs
+from swarm_chain.core import chunks
 from swarm_chain.core.cids import Cid, Codec, cid_of
 from swarm_chain.core.unixfs import CHUNK, FileBuilder, blocks_of, import_bytes, import_file, import_stream
 
@@ -20,8 +20,7 @@ SIZES = [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK, 17 * CHUNK + 5, 32 * CHUN
 @pytest.fixture(params=[1, 2, 4])
 def threads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     """As on a machine with so many cores."""
-    for module in (chunks, unixfs):
-        monkeypatch.setattr(module, "hashing_threads", lambda: request.param)
+    monkeypatch.setattr(chunks, "hashing_threads", lambda: request.param)
     count: int = request.param
     return count
 
