@@ -21,7 +21,7 @@ from swarm_chain.core.cars import car
 from swarm_chain.core.cids import Cid, Codec, verify
 from swarm_chain.core.links import links_of
 from swarm_chain.core.publication import Publication
-from swarm_chain.core.retention import Retention
+from swarm_chain.core.retention import Retention, files_named
 from swarm_chain.core.unixfs import blocks_of
 from swarm_chain.errors import BlockNotFound, CidMismatch, CorruptedBlock, PinFailed, StoreUnavailable, TooLarge
 from swarm_chain.ports import MAX_BLOCK
@@ -160,7 +160,8 @@ class KuboStore:
         upload = _Upload(publication)
         try:
             self._import(upload, pin=True)
-            for root in set(upload.roots) - set(_files_linked(publication)):
+            # What no link leads to is not pinned yet.
+            for root in self._files_of(upload) - set(_files_linked(publication)):
                 self._pins.add(root, "recursive", seconds=self._patience(publication.size))
         except (Refused, TooSlow, PinFailed) as error:
             return _NotPinned(str(error), tuple(upload.roots))
@@ -179,7 +180,13 @@ class KuboStore:
             self._import(upload, pin=False)
         except Refused as error:
             raise self._failed("what was published", error) from error
-        self._pin(publication, upload.roots)
+        self._pin(publication, self._files_of(upload))
+
+    def _files_of(self, upload: _Upload) -> frozenset[Cid]:
+        """The files that were sent, and others that the document names and that are on the node already."""
+        publication = upload.publication
+        named = frozenset(files_named(publication.root, publication.document)) - set(upload.roots)
+        return frozenset(upload.roots) | frozenset(filter(self.has, named))
 
     def _import(self, upload: _Upload, *, pin: bool) -> None:
         """Sends a document and its files in one go. Raises `Refused`, `PinFailed`, `StoreUnavailable`."""

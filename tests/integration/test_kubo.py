@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from swarm_chain.core.cids import Cid, Codec, cid_of
 from swarm_chain.core.publication import Publication
 from swarm_chain.core.unixfs import CHUNK, File, import_bytes, import_file, read
 from swarm_chain.errors import BlockNotFound, StoreUnavailable
+from tests.histories import task_document
 from tests.ipfs import Daemon, find_ipfs, running
 from tests.swarm import Swarm
 from tests.unit.test_retention import keeper_of, result_of, weights_of
@@ -105,6 +107,20 @@ def test_publish__a_file_that_no_link_leads_to__is_pinned_too(store: KuboStore, 
     made = Publication(document=dagcbor.encode({"frozen": str(import_bytes(frozen).cid)}), files=(frozen,))
     store.publish(made)
     assert {made.root, import_bytes(frozen).cid} <= pins(ipfs).listed("recursive")
+
+
+@pytest.mark.parametrize("by_themselves", [False, True], ids=["pinned with all below", "pinned by themselves"])
+def test_publish__frozen_tensors_came_before_the_task_that_names_them__are_pinned_with_it(
+    store: KuboStore, ipfs: Daemon, by_themselves: bool
+) -> None:
+    frozen = os.urandom(50)
+    file = cid_of(frozen, Codec.RAW)
+    store.put(file, frozen)
+    task = replace(task_document(), training={"frozen_weights": str(file)})
+    store._pins_all = not by_themselves
+    store.publish(Publication(document=task.encode()))
+    assert store.pinned({task.cid(), file}) == {task.cid(), file}
+    assert file in pins(ipfs).listed("recursive")
 
 
 def test_put__a_dag_cbor_document__has_the_name_that_the_node_gives_it(store: KuboStore, ipfs: Daemon) -> None:
