@@ -199,8 +199,8 @@ def _instrument(timers: Timers) -> list[dict[str, Any]]:
     for name in ("look", "events", "node_info", "attestations_for", "salt"):
         timers.wrap(Web3Chain, name, "chain")
     timers.wrap(Web3Chain, "send", lambda self, call, **_: "attest" if isinstance(call, Attest) else "chain")
-    _count(timers, LocalStore, "put", "up", lambda result, data: len(data))
-    _count(timers, LocalStore, "get", "down", lambda result, data=b"": len(result))
+    _count(timers, LocalStore, "publish", "up", lambda result, publication: publication.size)
+    _count(timers, LocalStore, "get", "down", lambda result, cid: len(result))
     timers.wrap(Spool, "weights", "store")
     timers.wrap(Contribution, "train", "encode")
     timers.wrap(Contribution, "stage", "encode")
@@ -233,10 +233,10 @@ def _count(timers: Timers, owner: Any, name: str, way: str, size: Callable[..., 
     inner = getattr(owner, name)
 
     @wraps(inner)
-    def counted(self: Any, cid: Any, *args: Any, **options: Any) -> Any:
+    def counted(self: Any, what: Any, *args: Any, **options: Any) -> Any:
         with timers.phase("store"):
-            result = inner(self, cid, *args, **options)
-        timers.bytes[way] += size(result, *args)
+            result = inner(self, what, *args, **options)
+        timers.bytes[way] += size(result, what)
         return result
 
     setattr(owner, name, counted)

@@ -35,8 +35,9 @@ WATCHING: Final = Path(__file__).parent / "watching"
 ELSEWHERE: Final = "https://chain.example.invalid"
 """An endpoint on another machine, as a swarm has it whose nodes are apart."""
 GATEWAY: Final = "https://gateway.example"
-HARMLESS: Final = frozenset({("::1", 0), ("file",)})
-"""What urllib3 binds and leaves, to see whether there is IPv6; what Python's `platform` asks about its own program."""
+HARMLESS: Final = frozenset({("::1", 0), ("file",), ("127.0.0.1", 9)})
+"""What urllib3 binds and leaves, to see whether there is IPv6; what Python's `platform` asks about its own program; a
+datagram socket that is connected and sends nothing, to see by which address this machine reaches its endpoint."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,6 +32,7 @@ def measure(snapshots: Path, *options: str, check: bool) -> subprocess.Completed
     )
 
 
+@pytest.mark.deep
 def test_snapshot__measured_anew__is_the_same(tmp_path: Path) -> None:
     done = measure(tmp_path, "--match-contract", "^GasOf", check=False)
     assert done.returncode == 0, done.stdout[-4_000:]

@@ -151,6 +151,7 @@ RAISING = "        if round.number == 2:\n            raise RuntimeError('the us
 LEAVING = "        if round.number == 2:\n            break\n"
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize(("line", "status"), [(RAISING, 1), pytest.param(LEAVING, 0, marks=pytest.mark.deep)])
 def test_loop__left_in_the_second_round__goes_on_when_it_is_started_again(nodes: Nodes, line: str, status: int) -> None:
     nodes.deploy()
@@ -166,6 +167,7 @@ def test_loop__left_in_the_second_round__goes_on_when_it_is_started_again(nodes:
     assert nodes.audit().startswith("PASS  2 rounds finalised")
 
 
+@pytest.mark.deep
 def test_loop__interrupted_while_it_waits_for_peers__suspends_its_node(nodes: Nodes) -> None:
     nodes.deploy()
     alone = nodes.by_readme(nodes.script("node.py", blocks("python")), 0)
@@ -176,6 +178,7 @@ def test_loop__interrupted_while_it_waits_for_peers__suspends_its_node(nodes: No
     assert nodes.status_of("dev1") == "suspended"
 
 
+@pytest.mark.deep
 def test_example__killed_while_it_trains_and_started_again__loses_nothing(nodes: Nodes) -> None:
     nodes.deploy()
     other, victim = nodes.by_example(0), nodes.by_example(1)
