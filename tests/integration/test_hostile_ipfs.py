@@ -33,6 +33,7 @@ from tests.hostile_gateway import (
     MAX_BYTES,
     MAX_MEMORY,
     MAX_SECONDS,
+    SLOW,
     VICTIM,
     Case,
     Hostile,
@@ -100,13 +101,17 @@ def test_read__gateway_misbehaves_and_the_next_does_not__gives_the_bytes(
     if case.content is None:
         assert type(found.error) is case.alone
     else:
-        assert found.content == case.content
+        assert found.content == (BLOCKS[VICTIM] if case.is_of_a_block else case.content)
 
 
-BY_BLOCK = {name: case for name, case in CASES.items() if case.file == FILE and not case.in_cars}
+OF_NODES = [
+    pytest.param(case, id=name, marks=[pytest.mark.deep] if name in SLOW else [])
+    for name, case in CASES.items()
+    if case.is_of_a_block
+]
 
 
-@pytest.mark.parametrize("case", BY_BLOCK.values(), ids=BY_BLOCK)
+@pytest.mark.parametrize("case", OF_NODES)
 def test_read__ipfs_node_misbehaves_and_a_gateway_does_not__gives_the_bytes(
     hostile: Hostile, case: Case, rows: list[Row], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,6 +126,7 @@ def test_read__ipfs_node_misbehaves_and_a_gateway_does_not__gives_the_bytes(
 
 def test_cases__there_are__at_least_twenty_five() -> None:
     assert len(CASES) >= 25
+    assert set(CASES) > SLOW
 
 
 # -------------------------------------------------------------------------------------------------- a gateway that lied
