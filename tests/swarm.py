@@ -21,6 +21,7 @@ from swarm_chain.agent.convergence import Convergence
 from swarm_chain.agent.heads import Heads
 from swarm_chain.agent.journal import Journal
 from swarm_chain.agent.policy import Policy
+from swarm_chain.agent.pruning import Pruning
 from swarm_chain.core import unixfs, weights
 from swarm_chain.core.cids import Cid
 from swarm_chain.core.documents import (
@@ -144,8 +145,8 @@ class PartialStore:
         self._store.put(cid, data)
 
     def publish(self, publication: Publication) -> None:
-        for cid, data in publication.blocks():
-            self.put(cid, data)
+        self.written += [cid for cid, _ in publication.blocks()]
+        self._store.publish(publication)
 
     def get(self, cid: Cid, *, max_bytes: int = MAX_BLOCK) -> bytes:
         if cid in self.hidden:
@@ -256,12 +257,17 @@ class Swarm:
         )
         activities: list[Activity] = []
         policy = policy or Policy(spread=0.0)
-        stores = self.stores(account)
-        agent = wire(self.task, chain, store, trainer, folder, journal, policy, activities, stores=stores)
+        stores, pruning = self.stores(account), self.pruning(account)
+        parts = (self.task, chain, store, trainer, folder, journal, policy, activities)
+        agent = wire(*parts, stores=stores, pruning=pruning)
         return Node(account, chain, store, trainer, folder, agent, journal, activities)
 
     def stores(self, account: Address) -> Stores | None:
         """What a node's agent announces: nothing here."""
+        return None
+
+    def pruning(self, account: Address) -> Pruning | None:
+        """What a node's agent lets go of: nothing here."""
         return None
 
     def restart(self, node: Node) -> Node:
@@ -351,6 +357,7 @@ def wire(
     clock: Callable[[], float] | None = None,
     *,
     stores: Stores | None = None,
+    pruning: Pruning | None = None,
 ) -> Agent:
     spool = Spool(folder / "spool", store.get)
     heads = Heads(task=task, store=store, spool=spool, journal=journal)
@@ -367,6 +374,7 @@ def wire(
         policy=policy,
         on_activity=activities.append,
         stores=stores,
+        pruning=pruning,
         sleep=lambda _: None,
         clock=clock or (lambda: float(chain.look().now)),
     )

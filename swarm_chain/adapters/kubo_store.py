@@ -28,7 +28,7 @@ from swarm_chain.ports import MAX_BLOCK
 
 log = logging.getLogger(__name__)
 
-_STAT: Final = 1
+_STAT: float = 1.0
 """Seconds for looking whether a block is on the node itself."""
 _VERSION: Final = 5
 _SLOWEST_LINE: Final = 64 * 1024
@@ -88,7 +88,7 @@ class KuboStore:
             raise TooLarge(f"the block {cid} has more than the {max_bytes} bytes allowed; leave it out")
         return data
 
-    def _ask_for(self, cid: Cid, most: int, seconds: int, **options: str) -> bytes:
+    def _ask_for(self, cid: Cid, most: int, seconds: float, **options: str) -> bytes:
         return self._rpc.ask(
             Command(
                 name="block/get",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -22,13 +23,21 @@ from tests.ipfs import Daemon
 ROUNDS = 5
 
 
-@pytest.fixture
-def script(anvil: Devnet, tmp_path: Path) -> Script:
+@pytest.fixture(scope="module")
+def script(anvil: Devnet, tmp_path_factory: pytest.TempPathFactory) -> Script:
     """A swarm of three after five rounds; in round 2 one is left out, as nobody could have its update."""
-    made = Script(lambda config: DevnetWorld(anvil, config), store=LocalStore(tmp_path / "blocks"))
+    folder = tmp_path_factory.mktemp("pins") / "blocks"
+    made = Script(lambda config: DevnetWorld(anvil, config), store=LocalStore(folder))
     for number in range(1, ROUNDS + 1):
         made.round(withheld=[3] if number == 2 else [], unpublished=[3] if number == 2 else [])
     return made
+
+
+@pytest.fixture
+def folder(script: Script, tmp_path: Path) -> str:
+    """A store of one's own with all that the swarm left."""
+    shutil.copytree(script.store.name.removeprefix("local:"), tmp_path / "blocks")
+    return f"local:{tmp_path}/blocks"
 
 
 @pytest.fixture
@@ -38,8 +47,7 @@ def line(tmp_path: Path) -> CommandLine:
 
 def arguments(script: Script, anvil: Devnet, *stores: str) -> tuple[str, ...]:
     contract = "0x" + script.world.chain(None).coordinator.hex()
-    given = [part for store in stores or (script.store.name,) for part in ("--store", store)]
-    return (contract, "--rpc", anvil.rpc_url, *given)
+    return (contract, "--rpc", anvil.rpc_url, *(part for store in stores for part in ("--store", store)))
 
 
 def rows(out: str, store: str) -> dict[str, list[str]]:
@@ -51,10 +59,10 @@ def rows(out: str, store: str) -> dict[str, list[str]]:
 
 
 def test_pins__nothing_was_let_go_of__all_is_there_and_every_round_can_be_reexecuted(
-    script: Script, anvil: Devnet, line: CommandLine
+    script: Script, anvil: Devnet, line: CommandLine, folder: str
 ) -> None:
-    out = line.must("pins", *arguments(script, anvil)).out
-    found = rows(out, script.store.name)
+    out = line.must("pins", *arguments(script, anvil, folder)).out
+    found = rows(out, folder)
     assert found["0 (start)"] == ["2 of 2", "1 of 1"]
     assert found["1"] == ["4 of 4", "4 of 4", "yes"]
     assert found["2"] == ["3 of 4", "3 of 3", "yes"]  # nobody has the document that is missing
@@ -63,12 +71,12 @@ def test_pins__nothing_was_let_go_of__all_is_there_and_every_round_can_be_reexec
 
 
 def test_prune__the_last_two_rounds_are_kept__an_audit_says_which_rounds_it_cannot_reexecute(
-    script: Script, anvil: Devnet, line: CommandLine
+    script: Script, anvil: Devnet, line: CommandLine, folder: str
 ) -> None:
-    where = arguments(script, anvil)
+    where = arguments(script, anvil, folder)
     out = line.must("pins", *where, "--prune", "--keep-weights", "2").out
-    found = rows(out, script.store.name)
-    assert f"{script.store.name}: let go of 11 files of weights" in out
+    found = rows(out, folder)
+    assert f"{folder}: let go of 11 files of weights" in out
     assert found["0 (start)"] == ["2 of 2", "0 of 1"]
     assert found["1"] == ["4 of 4", "0 of 4", "no"]
     assert found["3"] == ["4 of 4", "1 of 4", "no"]  # the result that round 4 starts from
@@ -86,29 +94,29 @@ def test_prune__the_last_two_rounds_are_kept__an_audit_says_which_rounds_it_cann
 
 
 def test_prune__more_rounds_than_there_are__lets_go_of_nothing(
-    script: Script, anvil: Devnet, line: CommandLine
+    script: Script, anvil: Devnet, line: CommandLine, folder: str
 ) -> None:
-    out = line.must("pins", *arguments(script, anvil), "--prune", "--keep-weights", "5").out
+    out = line.must("pins", *arguments(script, anvil, folder), "--prune", "--keep-weights", "5").out
     assert "there are no weights that the last 5 rounds do not need" in out
     assert "can be re-executed from here: 1 to 5" in out
 
 
 @pytest.mark.parametrize("options", [["--prune"], ["--keep-weights", "2"]])
 def test_prune__without_saying_both__is_a_usage_error(
-    script: Script, anvil: Devnet, line: CommandLine, options: list[str]
+    script: Script, anvil: Devnet, line: CommandLine, folder: str, options: list[str]
 ) -> None:
-    done = line.run("pins", *arguments(script, anvil), *options)
+    done = line.run("pins", *arguments(script, anvil, folder), *options)
     assert done.status == 2
     assert "go together" in done.err
 
 
 def test_pins__a_folder_and_a_node__each_is_listed_and_both_are_pruned(
-    script: Script, anvil: Devnet, line: CommandLine, ipfs: Daemon
+    script: Script, anvil: Devnet, line: CommandLine, folder: str, ipfs: Daemon
 ) -> None:
     node = KuboStore(StoreSettings(address=ipfs.api, timeout=1))
     for cid in _documents(script):
         _publish(node, script, cid)
-    where = arguments(script, anvil, script.store.name, node.name)
+    where = arguments(script, anvil, folder, node.name)
     before = line.must("pins", *where).out
     assert rows(before, node.name)["5"] == ["4 of 4", "4 of 4", "yes"]
 
@@ -116,7 +124,7 @@ def test_pins__a_folder_and_a_node__each_is_listed_and_both_are_pruned(
 
     assert f"{node.name}: let go of" in after
     assert "collects rubbish" in after
-    for store in (script.store.name, node.name):
+    for store in (folder, node.name):
         found = rows(after, store)
         assert [found[str(number)][-1] for number in range(1, 6)] == ["no"] * 4 + ["yes"]
         assert found["5"] == ["4 of 4", "4 of 4", "yes"]

@@ -20,12 +20,15 @@ from swarm_chain.adapters.kubo.pins import Pins
 from swarm_chain.adapters.kubo.rpc import Rpc
 from swarm_chain.adapters.kubo_store import KuboStore
 from swarm_chain.adapters.local_store import LocalStore
+from swarm_chain.agent.pruning import Pruning
 from swarm_chain.config import StoreSettings
 from swarm_chain.core import dagcbor
 from swarm_chain.core.cids import Cid, Codec, cid_of
+from swarm_chain.core.documents import MergeSettings
 from swarm_chain.core.publication import Publication
 from swarm_chain.core.unixfs import CHUNK, File, import_bytes, import_file, read
 from swarm_chain.errors import BlockNotFound, StoreUnavailable
+from swarm_chain.types import Address
 from tests.histories import task_document
 from tests.ipfs import Daemon, find_ipfs, running
 from tests.swarm import Swarm
@@ -39,6 +42,7 @@ def store(ipfs: Daemon, monkeypatch: pytest.MonkeyPatch) -> KuboStore:
     # How long to wait for what nobody has.
     monkeypatch.setattr(kubo_store, "_PINNING", 1.0)
     monkeypatch.setattr(rpc, "GRACE", 1.0)
+    monkeypatch.setattr(kubo_store, "_STAT", 0.2)
     return KuboStore(StoreSettings(address=ipfs.api, timeout=1))
 
 
@@ -129,6 +133,39 @@ def test_put__a_dag_cbor_document__has_the_name_that_the_node_gives_it(store: Ku
     said = ipfs.call(f"block/stat?arg={made.root}&offline=true")
     assert cid_in(said["Key"]) == made.root
     assert said["Size"] == len(made.document)
+
+
+class OnNode(Swarm):
+    """A swarm whose bytes are on an IPFS node and nowhere else; its agents keep the weights of the last round."""
+
+    def __init__(self, folder: Path, ipfs: Daemon, *, keep: int | None) -> None:
+        self.ipfs, self.keep = ipfs, keep
+        super().__init__(folder, nodes=3, merge=MergeSettings(rule="mean"))
+
+    def _shared(self) -> KuboStore:
+        return KuboStore(StoreSettings(address=self.ipfs.api, timeout=1))
+
+    def pruning(self, account: Address) -> Pruning | None:
+        if self.keep is None:
+            return None
+        return Pruning(chain=self.chain, store=self.shared, keep=self.keep, account=account)
+
+
+@pytest.mark.parametrize("keep", [None, 1])
+def test_agents__their_store_is_a_node__documents_and_what_was_merged_stay_pinned(
+    ipfs: Daemon, tmp_path: Path, keep: int | None
+) -> None:
+    swarm = OnNode(tmp_path, ipfs, keep=keep)
+    swarm.run(rounds=4)
+    for node in swarm.nodes:
+        node.agent.step()
+    results = [result_of(swarm, number) for number in range(5)]
+    documents = {result.cid() for result in results} | {one.update for each in results for one in each.included}
+    assert len(documents) == 5 + 4 * 3
+    recent = {results[3].weights, results[4].weights} | weights_of(swarm, 4)
+    old = {results[1].weights, results[2].weights} | weights_of(swarm, 2) | weights_of(swarm, 3)
+    assert swarm.shared.pinned(documents | recent) == documents | recent
+    assert swarm.shared.pinned(old) == (old if keep is None else frozenset())
 
 
 # ------------------------------------------------------------------------------------------------------------- pruning

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from swarm_chain.adapters import kubo_store
 from swarm_chain.adapters.kubo_store import KuboStore
 from swarm_chain.adapters.local_store import LocalStore
 from swarm_chain.adapters.memory import MemoryStore
@@ -22,6 +23,8 @@ from swarm_chain.ports import MAX_BLOCK, UpdateStore
 
 def make_store(kind: str, request: pytest.FixtureRequest, folder: Path) -> UpdateStore:
     if kind == "kubo":
+        # js-ipfs takes all of the time that it gets to say that it lacks a block.
+        request.getfixturevalue("monkeypatch").setattr(kubo_store, "_STAT", 0.2)
         return KuboStore(StoreSettings(address=request.getfixturevalue("ipfs").api, timeout=1))
     return LocalStore(folder / "store") if kind == "local" else MemoryStore()
 

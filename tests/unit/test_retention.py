@@ -270,6 +270,23 @@ def test_advance__after_each_round__keeps_what_was_asked_for(tmp_path: Path) -> 
     assert all(swarm.shared.has(cid) for cid in swarm.shared.cids() if cid.codec is Codec.DAG_CBOR)
 
 
+def test_run__agents_that_keep_one_round__go_on_and_hold_no_more_than_that(tmp_path: Path) -> None:
+    class Forgetful(Swarm):
+        def pruning(self, account: Address) -> Pruning:
+            return Pruning(chain=self.chain, store=self.shared, keep=1, account=account)
+
+    swarm = Forgetful(tmp_path, nodes=3)
+    swarm.run(rounds=6)
+    swarm.restart(swarm.nodes[0])
+    swarm.run(rounds=8)
+    files = [cid for cid in swarm.shared.cids() if cid.codec is not Codec.DAG_CBOR]
+    documents = [cid for cid in swarm.shared.cids() if cid.codec is Codec.DAG_CBOR]
+    assert len(documents) == 2 + 8 * 4
+    # Two results and a round's updates; one round more, since agents prune when they see a new head.
+    assert len(files) <= 3 + 2 * 3
+    assert not any(swarm.shared.has(cid) for number in range(1, 6) for cid in weights_of(swarm, number))
+
+
 def test_advance__rounds_are_not_deep_enough__nothing_goes_yet(tmp_path: Path) -> None:
     swarm = Swarm(tmp_path, nodes=3)
     pruning = Pruning(chain=swarm.chain, store=swarm.shared, keep=0, account=STRANGER, confirmations=1000)

@@ -137,7 +137,7 @@ class Rpc:
             self._client.request(
                 command.name,
                 command.arguments,
-                opts={"timeout": f"{command.seconds:.0f}s", **command.options},
+                opts={"timeout": f"{command.seconds:g}s", **command.options},
                 stream=True,
                 data=command.file.body() if command.file else None,
                 headers=command.file.headers if command.file else None,
