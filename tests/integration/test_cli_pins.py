@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,7 @@ def script(anvil: Devnet, tmp_path_factory: pytest.TempPathFactory) -> Script:
 def folder(script: Script, tmp_path: Path) -> str:
     """A store of one's own with all that the swarm left."""
     shutil.copytree(script.store.name.removeprefix("local:"), tmp_path / "blocks")
+    time.sleep(0.15)  # what came this very moment is spared
     return f"local:{tmp_path}/blocks"
 
 
