@@ -17,7 +17,7 @@ from swarm_chain.config import StoreSettings
 from swarm_chain.core.cids import Cid, Codec, cid_of
 from swarm_chain.core.publication import Publication
 from swarm_chain.errors import BlockNotFound, PinFailed, StoreUnavailable
-from tests.rpc_server import Server, recorded, replay, serving
+from tests.rpc_server import Server, answer, recorded, replay, serving
 
 RECORDS: dict[str, dict[str, Any]] = {record["note"]: record for record in recorded()}
 DOCUMENT = b64decode(RECORDS["block/get"]["body"]["base64"])
@@ -74,6 +74,20 @@ def test_pins__all_of_a_kind__are_those_that_a_swarm_could_use(node: Server) -> 
     pinned = Pins(rpc_at(node)).listed("recursive")
     assert ROOT in pinned
     assert len(pinned) == 10  # one of them is of version 0
+
+
+def test_pins__none_of_a_kind__is_an_empty_list(node: Server) -> None:
+    node.say = answer(b"{}\n")
+    assert Pins(rpc_at(node)).listed("direct") == frozenset()
+
+
+@pytest.mark.parametrize(
+    "said", [b"", b"{}{}", b"{}\n{}", b'{"Keys": 1}', b'{"Message": "no"}', b'{"Keys": {}, "Message": "no"}', b"[]"]
+)
+def test_pins__what_is_no_list__is_an_error(node: Server, said: bytes) -> None:
+    node.say = answer(said)
+    with pytest.raises(StoreUnavailable):
+        Pins(rpc_at(node)).listed("direct")
 
 
 @pytest.mark.parametrize("kind", ["recursive", "direct"])
