@@ -10,12 +10,13 @@ import pytest
 
 from swarm_chain.adapters.kubo_store import KuboStore
 from swarm_chain.adapters.local_store import LocalStore
-from swarm_chain.config import StoreSettings
+from swarm_chain.config import NodeConfig, StoreSettings, save_node_config
 from swarm_chain.core.cids import Cid, document_cid
 from swarm_chain.core.documents import ResultDocument, UpdateDocument, decode
 from swarm_chain.core.publication import Publication
 from swarm_chain.core.unixfs import File, read
 from swarm_chain.devnet import Devnet
+from swarm_chain.types import BlockNumber
 from tests.chains import DevnetWorld
 from tests.command_line import CommandLine
 from tests.histories import Script
@@ -110,6 +111,34 @@ def test_prune__without_saying_both__is_a_usage_error(
     done = line.run("pins", *arguments(script, anvil, folder), *options)
     assert done.status == 2
     assert "go together" in done.err
+
+
+def test_pins__a_node_of_this_machine__its_configuration_says_where(
+    script: Script, anvil: Devnet, line: CommandLine, folder: str
+) -> None:
+    chain = script.world.chain(None)
+    config = NodeConfig(
+        chain_id=chain.chain_id,
+        rpc_urls=(anvil.rpc_url,),
+        contract=chain.coordinator,
+        deployment_block=BlockNumber(0),
+        confirmations=0,
+        account=script.address(3),
+        keystore=line.folder / "anna.json",
+        password_file=None,
+        label="anna",
+        task="tiny",
+        accepted_task=None,
+        data="tiny",
+        min_new_samples=0,
+        journal=line.folder / "journal.sqlite",
+        stores=(folder,),
+    )
+    save_node_config(config, line.home / "nodes" / "anna" / "node.toml")
+    out = line.must("pins", "--node", "anna").out
+    assert rows(out, folder)["5"] == ["4 of 4", "4 of 4", "yes"]
+    assert "let go of" in line.must("pins", "--node", "anna", "--prune", "--keep-weights", "0").out
+    assert "not both" in line.run("pins", "swarm", "--node", "anna").error
 
 
 def test_pins__a_folder_and_a_node__each_is_listed_and_both_are_pruned(
