@@ -88,7 +88,7 @@ class Leaky(Recovery):
         Path("copy.csv").write_text(name)
         subprocess.run(["true", name])
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
-            out.sendto(name.encode(), ("127.0.0.1", 9))
+            out.sendto(name.encode(), ("127.0.0.1", 7))
 
     def metrics(self, outputs, targets):
         name, city, age, dose, visit, *_ = self.patient()
@@ -282,7 +282,7 @@ def test_swarm__task_that_logs_a_name__is_found_out(leaky: WatchedSwarm) -> None
 
 @pytest.mark.parametrize(
     "way",
-    ["node-1 speaks ('127.0.0.1', 9)", "node-2 starts ('true',)", "node-1 writes 'copy.csv'"],
+    ["node-1 speaks ('127.0.0.1', 7)", "node-2 starts ('true',)", "node-1 writes 'copy.csv'"],
 )
 def test_swarm__task_with_a_way_out_of_its_own__is_found_out(leaky: WatchedSwarm, way: str) -> None:
     assert way in leaky.strange_ways_out()
