@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from functools import partial
 from threading import Lock
 from typing import Final, TypeVar
@@ -14,9 +15,10 @@ from swarm_chain.adapters.peers.announced import Announced
 from swarm_chain.adapters.peers.peer import Peer
 from swarm_chain.adapters.peers.racing import NoneArrivedError, first_of
 from swarm_chain.core.cids import Cid, Codec
+from swarm_chain.core.links import links_of
 from swarm_chain.core.publication import Publication
 from swarm_chain.core.retention import Retention
-from swarm_chain.errors import BlockNotFound, StoreError, StoreUnavailable
+from swarm_chain.errors import BlockNotFound, Malformed, StoreError, StoreUnavailable
 from swarm_chain.ports import MAX_BLOCK, Chain, UpdateStore
 from swarm_chain.types import Address
 
@@ -35,8 +37,9 @@ LEAST, MOST = 2.0, 20.0
 class PeerStores:
     """The other nodes' stores as one that is only read, by as many threads as like.
 
-    Asked first for a document are those who gave it out, and for a file the one that gave the last block. A peer that
-    does not answer soon is asked beside others, and one that fails rests for a while: so it costs what only it has.
+    Asked first for a document and its files are those who gave it out, and for any other block the one that gave the
+    last. A peer that does not answer soon is asked beside others, and one that fails rests for a while: so it costs
+    what only it has.
     """
 
     def __init__(
@@ -77,10 +80,11 @@ class PeerStores:
         Raises `BlockNotFound` where all that are there say that they lack it, else `StoreUnavailable`.
         """
 
-        def ask(peer: Peer) -> bytes:
+        def ask(peer: Peer, is_its_own: bool) -> bytes:
             begun = self._clock()
-            data = peer.get(cid, max_bytes)
+            data = peer.get(cid, max_bytes, is_its_own=is_its_own)
             self._giver, self._pace = peer.node, (self._pace * 3 + self._clock() - begun) / 4
+            self._learn(cid, data, peer.node)
             return data
 
         return self._first(ask, cid)
@@ -88,8 +92,8 @@ class PeerStores:
     def has(self, cid: Cid) -> bool:
         """Whether a peer says that it has the block. Raises `StoreUnavailable` where too few could be asked."""
 
-        def ask(peer: Peer) -> bool:
-            if not peer.has(cid):
+        def ask(peer: Peer, is_its_own: bool) -> bool:
+            if not peer.has(cid, is_its_own=is_its_own):
                 raise BlockNotFound(f"{peer.node.hex()} lacks {cid}")
             return True
 
@@ -113,15 +117,24 @@ class PeerStores:
 
     # ---------------------------------------------------------------------------------------------------------- asking
 
-    def _first(self, ask: Callable[[Peer], T], cid: Cid) -> T:
+    def _first(self, ask: Callable[[Peer, bool], T], cid: Cid) -> T:
         """What the first peer gives that does not fail. Raises `BlockNotFound`, `StoreUnavailable`."""
         self._announced.refresh()
-        peers = self._known()
-        ways = [partial(ask, peer) for peer in self._in_order(peers, cid)]
+        senders = self._announced.senders.of(cid.digest)
+        peers = [(peer, peer.node in senders) for peer in self._known()]
+        awake = [(peer, is_its_own) for peer, is_its_own in peers if not peer.is_resting(is_its_own=is_its_own)]
+        ways = [partial(ask, peer, is_its_own) for peer, is_its_own in self._in_order(awake)]
         try:
             return first_of(ways, after=max(HEDGE, min(2 * self._pace, self._seconds / 3)), seconds=self._seconds)
         except NoneArrivedError as none:
-            raise _error(none, cid, resting=any(peer.is_resting for peer in peers)) from None
+            raise _error(none, cid, resting=len(peers) > len(awake)) from None
+
+    def _learn(self, cid: Cid, data: bytes, giver: Address) -> None:
+        """Remembers who has what a block links to: whoever gave the block out, or gave it now."""
+        if cid.codec is not Codec.RAW:
+            with suppress(Malformed):
+                nodes = self._announced.senders.of(cid.digest) or (giver,)
+                self._announced.senders.learn((link.digest for link in links_of(cid, data)), nodes)
 
     @property
     def _seconds(self) -> float:
@@ -129,14 +142,14 @@ class PeerStores:
         window = self._announced.merge_window
         return MOST if window is None else min(max(window / SHARE, LEAST), MOST)
 
-    def _in_order(self, peers: Sequence[Peer], cid: Cid) -> Sequence[Peer]:
+    def _in_order(self, peers: Sequence[tuple[Peer, bool]]) -> Sequence[tuple[Peer, bool]]:
         """The peers to ask, the most promising first; among equals by chance, so that not all nodes ask the same."""
-        senders = self._announced.senders(cid.digest) if cid.codec is Codec.DAG_CBOR else ()
-        awake = [peer for peer in peers if not peer.is_resting]
-        awake.sort(
-            key=lambda peer: (peer.node not in senders, peer.node != self._giver, peer.failures, random.random())
-        )
-        return awake[:MAX_ASKED]
+
+        def rank(one: tuple[Peer, bool]) -> tuple[bool, bool, int, float]:
+            peer, is_its_own = one
+            return not is_its_own, peer.node != self._giver, peer.failures(is_its_own=is_its_own), random.random()
+
+        return sorted(peers, key=rank)[:MAX_ASKED]
 
     def _known(self) -> Sequence[Peer]:
         """The nodes that announced a gateway, each with what it announced last."""
@@ -156,7 +169,8 @@ class PeerStores:
 def with_peers(store: UpdateStore | None, chain: Chain, *, allow_private: bool, every: float = 3.0) -> UpdateStore:
     """A store, and after it the other nodes' stores; what comes from these is kept where it can be written to."""
     peers = PeerStores(chain, allow_private=allow_private, every=every)
-    return peers if store is None else CompositeStore([store, peers])
+    own = store.stores if isinstance(store, CompositeStore) else () if store is None else (store,)
+    return CompositeStore([*own, peers])
 
 
 def _error(none: NoneArrivedError, cid: Cid, *, resting: bool) -> StoreError:

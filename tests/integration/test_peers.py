@@ -5,10 +5,11 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -17,9 +18,11 @@ from swarm_chain.adapters.composite_store import CompositeStore
 from swarm_chain.adapters.local_store import LocalStore
 from swarm_chain.adapters.memory import MemoryChain
 from swarm_chain.adapters.own_address import address_on_network
-from swarm_chain.adapters.peer_stores import HEDGE, LEAST, MAX_ASKED, PeerStores
+from swarm_chain.adapters.peer_stores import HEDGE, LEAST, PeerStores
 from swarm_chain.adapters.peers.racing import AT_ONCE
+from swarm_chain.core import dagcbor
 from swarm_chain.core.cids import Cid, Codec, cid_of
+from swarm_chain.core.unixfs import CHUNK, import_bytes, read
 from swarm_chain.errors import BlockNotFound, StoreError, StoreUnavailable
 from swarm_chain.types import (
     AddNode,
@@ -168,24 +171,71 @@ def test_get__own_announcement__is_not_asked(tmp_path: Path) -> None:
             peers_of(chain).get(CID)
 
 
-def test_get__an_update__is_asked_of_its_sender_first(hostile: Hostile) -> None:
-    """All the others would fail: whoever asked them would have to wait."""
-    document = next(iter(BLOCKS))
-    digest = Digest(document.digest)
-    chain = chain_of(*[hostile.url("silence")] * 6, hostile.url(HONEST), *[hostile.url("silence")] * 6)
-    for number in (0, 6, 12):
-        update = digest if number == 6 else Digest(bytes([number + 1]) * 32)
-        sender = chain.as_account(node(number))
-        if number == 0:
-            sender.send(OpenRound())
-        sender.send(SubmitUpdate(round=RoundNumber(1), digest=update, samples=Samples(1)))
-    peers = peers_of(chain)
-    peers._announced.refresh()
-    assert peers._announced.senders(digest) == (node(6),)
-    hostile.take_counts()
-    order = peers._in_order(peers._known(), Cid(Codec.DAG_CBOR, digest))
-    assert order[0].node == node(6)
-    assert len(order) == MAX_ASKED
+def test_get__an_update_and_its_weights__are_asked_of_its_sender_alone(tmp_path: Path, hostile: Hostile) -> None:
+    store = LocalStore(tmp_path, sync=False)
+    file = import_bytes(bytes(CHUNK) + b"more than a chunk", store.put)
+    document = dagcbor.encode({"weights": file.cid})
+    cid = cid_of(document, Codec.DAG_CBOR)
+    store.put(cid, document)
+    with serving.start(store) as sender:
+        chain = chain_of(*(sender.url if number == 11 else hostile.url(f"empty-{number}") for number in range(20)))
+        reveal(
+            chain, {number: cid.digest if number == 11 else Digest(bytes([number + 1]) * 32) for number in range(20)}
+        )
+        peers = peers_of(chain)
+        hostile.take_counts()
+        assert peers.get(cid) == document
+        assert b"".join(read(peers.get, file)) == bytes(CHUNK) + b"more than a chunk"
+        assert hostile.take_counts().requests == 0
+
+
+def reveal(chain: MemoryChain, updates: Mapping[int, Digest]) -> None:
+    """A round in which these nodes sent in these updates."""
+    chain.as_account(node(0)).send(OpenRound())
+    for number, digest in updates.items():
+        chain.as_account(node(number)).send(SubmitUpdate(round=RoundNumber(1), digest=digest, samples=Samples(1)))
+
+
+def test_get__sender_is_slow_to_say_that_it_lacks_others_blocks__is_asked_for_its_own(tmp_path: Path) -> None:
+    """As an IPFS node, which asks around first."""
+    store = SlowToRefuse(tmp_path)
+    document = dagcbor.encode({"weights": cid_of(DATA, Codec.RAW)})
+    store.put(cid_of(document, Codec.DAG_CBOR), document)
+    store.put(CID, DATA)
+    with serving.start(store) as sender:
+        chain = chain_of(sender.url, "")
+        reveal(chain, {0: cid_of(document, Codec.DAG_CBOR).digest, 1: Digest(bytes(range(32)))})
+        peers = peers_of(chain)
+        with pytest.raises(StoreUnavailable):
+            peers.get(cid_of(b"another", Codec.RAW))
+        assert peers.get(cid_of(document, Codec.DAG_CBOR)) == document
+        assert peers.get(CID) == DATA
+
+
+class SlowToRefuse(LocalStore):
+    """A store that looks for a block everywhere before it says that it is not there."""
+
+    def open(self, cid: Cid) -> BinaryIO:
+        if not self.has(cid):
+            time.sleep(LEAST + 2)
+        return super().open(cid)
+
+
+def test_get__nobody_said_who_has_it__is_found_among_many(tmp_path: Path, hostile: Hostile) -> None:
+    with served(tmp_path, DATA) as full:
+        chain = chain_of(*(full if number == 11 else hostile.url(f"empty-{number}") for number in range(20)))
+        peers = peers_of(chain)
+        hostile.take_counts()
+        for _ in range(100):
+            with suppress(BlockNotFound):
+                assert peers.get(CID) == DATA
+                break
+        else:
+            raise AssertionError("not found")
+        # Whoever gave one is asked first for the next.
+        hostile.take_counts()
+        assert peers.get(CID) == DATA
+        assert hostile.take_counts().requests == 0
 
 
 def test_put__raises(tmp_path: Path) -> None:

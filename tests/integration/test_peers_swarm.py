@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import BinaryIO
 
 import pytest
 
@@ -17,10 +19,14 @@ from swarm_chain.adapters.composite_store import CompositeStore
 from swarm_chain.adapters.gateway_store import GatewayStore
 from swarm_chain.adapters.local_store import LocalStore
 from swarm_chain.adapters.peer_stores import SHARE, PeerStores
+from swarm_chain.adapters.stores import open_store
 from swarm_chain.core import documents
+from swarm_chain.core.cids import Cid
 from swarm_chain.core.documents import Reason, ResultDocument
 from swarm_chain.ports import UpdateStore
 from swarm_chain.types import Address, Announce, Phase, RoundFinalized, Seconds, SwarmConfig
+from tests.doors import guarded, make_ca, proxy
+from tests.ipfs import Daemon
 from tests.swarm import Swarm
 
 
@@ -178,3 +184,57 @@ def test_restart__peers_forgot_nothing__goes_on_from_its_own_store(tmp_path: Pat
     swarm.restart(swarm.nodes[1])
     swarm.run(rounds=2)
     assert [len(result.included) for result in swarm.results()] == [4, 4]
+
+
+# ---------------------------------------------------------------------------------------------------- only outwards
+
+TOKEN = "0pen-s3same"
+
+
+class Lent:
+    """A node's blocks, as whoever runs the node serves them to the public."""
+
+    def __init__(self, store: UpdateStore) -> None:
+        self._store = store
+
+    def open(self, cid: Cid) -> BinaryIO:
+        file = TemporaryFile()  # noqa: SIM115  whoever serves it closes it
+        file.write(self._store.get(cid))
+        file.seek(0)
+        return file
+
+
+class Hospital(ServedSwarm):
+    """A swarm whose last node serves nothing: it only connects to others, and to a store that somebody else serves."""
+
+    def __init__(self, folder: Path, stack: ExitStack, public: str) -> None:
+        self.public = public
+        super().__init__(folder, stack)
+
+    def _store(self, account: Address, folder: Path) -> UpdateStore:
+        if len(self.own) < 3:
+            return super()._store(account, folder)
+        self.stories[account] = self.public.encode()
+        peers = PeerStores(self.chain.as_account(account), allow_private=True, every=0.0)
+        return CompositeStore([open_store("kubo:hospital"), GatewayStore([self.deployer]), peers])
+
+
+def test_rounds__one_node_only_connects_outwards__takes_part(
+    tmp_path: Path, stack: ExitStack, ipfs: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ca, certificate = make_ca(tmp_path)
+    _, _, host, _, port = ipfs.api.split("/")
+    door = stack.enter_context(guarded((host, int(port)), certificate, TOKEN))
+    way_out = stack.enter_context(proxy())
+    (tmp_path / "token").write_text(TOKEN)
+    (tmp_path / "settings.toml").write_text(
+        f'[stores.hospital]\naddress = "https://localhost:{door.port}"\ntoken_file = "token"\nca_file = "{ca}"\n'
+        f'proxy = "http://127.0.0.1:{way_out.port}"\ntimeout = 2\n'
+    )
+    monkeypatch.setenv("SWARM_CHAIN_SETTINGS", str(tmp_path / "settings.toml"))
+    public = stack.enter_context(serving.start(Lent(open_store(f"kubo:{ipfs.api}")))).url
+    swarm = Hospital(tmp_path, stack, public)
+    swarm.run(rounds=2)
+    assert [len(result.included) for result in swarm.results()] == [4, 4]
+    assert set(door.passed) == {"let in"}
+    assert set(way_out.passed) == {f"CONNECT localhost:{door.port}"}

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from threading import Lock
 from typing import Final
 
+from swarm_chain.adapters.peers.senders import Senders
 from swarm_chain.core.announcements import gateways_in
 from swarm_chain.errors import ChainError
 from swarm_chain.ports import Chain
 from swarm_chain.types import (
     Address,
     BlockNumber,
-    Digest,
     Event,
     NodeAnnounced,
     NodeRemoved,
@@ -27,8 +26,6 @@ log = logging.getLogger(__name__)
 
 REORGANISED: Final = 32
 """Blocks by which a chain may go back and tell another story."""
-MAX_REMEMBERED: Final = 4096
-"""Documents whose senders are remembered: those of the last rounds."""
 _OF_NODES: Final = (NodeAnnounced, NodeRemoved)
 _OF_ROUNDS: Final = (UpdateRevealed, ResultAttested)
 
@@ -44,7 +41,8 @@ class Announced:
         self._next: BlockNumber | None = None
         self._window: int | None = None
         self._gateways: dict[Address, tuple[str, ...]] = {}
-        self._senders: OrderedDict[Digest, tuple[Address, ...]] = OrderedDict()
+        self.senders = Senders()
+        """Who gave out which document: the node whose update it is, and those that attested to it."""
 
     def refresh(self) -> None:
         """Reads what is new. Where the chain cannot be asked, what was known before still counts."""
@@ -62,10 +60,6 @@ class Announced:
     def gateways(self) -> Mapping[Address, tuple[str, ...]]:
         """The URLs at which each other node says that it serves its blocks."""
         return dict(self._gateways)
-
-    def senders(self, digest: Digest) -> tuple[Address, ...]:
-        """Who gave out a document: the node whose update it is, or those that attested to it."""
-        return self._senders.get(digest, ())
 
     @property
     def merge_window(self) -> int | None:
@@ -95,14 +89,8 @@ class Announced:
                 case NodeRemoved():
                     self._gateways.pop(event.node, None)
                 case UpdateRevealed():
-                    self._remember(event.digest, event.node)
+                    self.senders.learn((event.digest,), (event.node,))
                 case ResultAttested():
-                    self._remember(event.result, event.node)
+                    self.senders.learn((event.result,), (event.node,))
                 case _:
                     pass
-
-    def _remember(self, digest: Digest, node: Address) -> None:
-        known = self._senders.pop(digest, ())
-        self._senders[digest] = known if node in known else (*known, node)
-        while len(self._senders) > MAX_REMEMBERED:
-            self._senders.popitem(last=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from swarm_chain.adapters.gateway_store import GatewayStore
@@ -18,6 +19,14 @@ log = logging.getLogger(__name__)
 _FIRST_REST: Final = 1.0
 _LONGEST_REST: Final = 60.0
 """Seconds for which a peer is not asked after it failed once, and after it failed many times in a row."""
+
+
+@dataclass(slots=True)
+class _Conduct:
+    """How a peer behaved with one kind of block."""
+
+    failures: int = 0
+    rests_until: float = float("-inf")
 
 
 class Peer:
@@ -36,43 +45,44 @@ class Peer:
         self.node, self.urls = node, urls
         self._store = GatewayStore(urls, limits=_limits(seconds), allow_private=allow_private)
         self._clock = clock
-        self._failures = 0
-        self._rests_until = float("-inf")
+        # An IPFS node takes long to say that nobody has a block: that is no reason not to ask it for its own.
+        self._with_its_own, self._with_others = _Conduct(), _Conduct()
 
-    @property
-    def is_resting(self) -> bool:
-        """Whether it failed a moment ago: it is asked again later, and later each time."""
-        return self._clock() < self._rests_until
+    def is_resting(self, *, is_its_own: bool) -> bool:
+        """Whether it failed a moment ago, with a block that it gave out or with another: it is asked again later."""
+        return self._clock() < self._conduct(is_its_own).rests_until
 
-    @property
-    def failures(self) -> int:
-        """How often it failed since it last gave something."""
-        return self._failures
+    def failures(self, *, is_its_own: bool) -> int:
+        """How often it failed with such blocks since it last gave one."""
+        return self._conduct(is_its_own).failures
 
-    def get(self, cid: Cid, max_bytes: int) -> bytes:
+    def get(self, cid: Cid, max_bytes: int, *, is_its_own: bool) -> bytes:
         """The block's bytes, verified. Raises a `StoreError`."""
         try:
             data = self._store.get(cid, max_bytes=max_bytes)
         except BlockNotFound:
             raise
         except StoreError as error:
-            self._fail(error)
+            self._fail(error, self._conduct(is_its_own))
             raise
-        self._failures = 0
+        self._conduct(is_its_own).failures = 0
         return data
 
-    def has(self, cid: Cid) -> bool:
+    def has(self, cid: Cid, *, is_its_own: bool) -> bool:
         """Whether it says that it has a block. Raises a `StoreError`."""
         try:
             return self._store.has(cid)
         except StoreError as error:
-            self._fail(error)
+            self._fail(error, self._conduct(is_its_own))
             raise
 
-    def _fail(self, error: StoreError) -> None:
-        self._failures += 1
-        rest = min(_FIRST_REST * 2.0 ** (self._failures - 1), _LONGEST_REST)
-        self._rests_until = self._clock() + rest
+    def _conduct(self, is_its_own: bool) -> _Conduct:
+        return self._with_its_own if is_its_own else self._with_others
+
+    def _fail(self, error: StoreError, conduct: _Conduct) -> None:
+        conduct.failures += 1
+        rest = min(_FIRST_REST * 2.0 ** (conduct.failures - 1), _LONGEST_REST)
+        conduct.rests_until = self._clock() + rest
         log.info("0x%s is not asked for %g s: %s", self.node.hex(), rest, error)
 
     def close(self) -> None:
