@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -29,7 +29,9 @@ from swarm_chain.ports import MAX_BLOCK
 log = logging.getLogger(__name__)
 
 _STAT: float = 1.0
-"""Seconds for looking whether a block is on the node itself."""
+"""Seconds for looking whether a block is on the node itself, where it then looks elsewhere until they are over."""
+_OFFLINE: Final = 10.0
+"""The same, where it answers as soon as it knows."""
 _VERSION: Final = 5
 _SLOWEST_LINE: Final = 64 * 1024
 """Bytes a second at which a block or a model still gets through."""
@@ -38,7 +40,8 @@ _SLOWEST_DISK: Final = 4 * 1024 * 1024
 _PINNING: Final = 15.0
 """Seconds for walking through what a document links to."""
 _NAMES: Final = {Codec.RAW: "raw", Codec.DAG_PB: "dag-pb", Codec.DAG_CBOR: "dag-cbor"}
-_ABSENT: Final = re.compile("deadline exceeded|timed out|not found|could not find", re.IGNORECASE)
+_MISSING: Final = re.compile("not found|could not find", re.IGNORECASE)
+_LATE: Final = re.compile("deadline exceeded|timed out", re.IGNORECASE)
 
 
 class KuboStore:
@@ -102,16 +105,28 @@ class KuboStore:
 
     def has(self, cid: Cid) -> bool:
         """Whether the block is on the node itself. Raises `StoreUnavailable`."""
-        command = Command(name="block/stat", arguments=(str(cid),), options={"offline": "true"}, seconds=_STAT)
+        command = Command(name="block/stat", arguments=(str(cid),), options={"offline": "true"}, seconds=self._look)
         try:
             return any(cid_in(answer.get("Key")) == cid for answer in self._rpc.values(command))
         except Refused as error:
-            if _ABSENT.search(str(error)):
+            if self._is_missing(error):
                 return False
             raise self._failed(f"whether it has {cid}", error) from error
 
+    @property
+    def _look(self) -> float:
+        """Seconds for looking whether a block is on the node itself."""
+        return _STAT if self._is_js else _OFFLINE
+
+    def _is_missing(self, error: Refused) -> bool:
+        """Whether a node that was asked for what it has itself says that it lacks it.
+
+        js-ipfs looks around all the same, until the time is over; a Kubo that is late has too much to do.
+        """
+        return bool(_MISSING.search(str(error)) or (self._is_js and _LATE.search(str(error))))
+
     def _not_given(self, cid: Cid, error: Refused) -> BlockNotFound | StoreUnavailable:
-        if _ABSENT.search(str(error)):
+        if _MISSING.search(str(error)) or _LATE.search(str(error)):
             return BlockNotFound(
                 f"{self.name} found nobody with {cid} in {self._timeout} s ({error}); add a store that has it"
             )
@@ -125,7 +140,7 @@ class KuboStore:
         self._require_writable()
         command = Command(
             name="block/put",
-            options={"mhtype": "sha2-256", "pin": "false", **self._codec_option(cid.codec)},
+            options={"mhtype": "sha2-256", "pin": "false", **self._codec_options(cid.codec)},
             seconds=self._patience(len(data)),
             file=File(lambda: iter((data,))),
         )
@@ -143,7 +158,7 @@ class KuboStore:
         """
         self._require_writable()
         # Whoever is refused hears it before a model is sent.
-        _ = self._codec_option
+        _ = self._is_js
         if not self._pins_all:
             self._keep(publication)
         elif (problem := self._publish_whole(publication)) is None:
@@ -234,9 +249,13 @@ class KuboStore:
     def _here(self, cid: Cid) -> bytes:
         """A block that is on the node itself."""
         try:
-            data = self._ask_for(cid, MAX_BLOCK, _STAT, offline="true")
-        except (Refused, TooMuch) as error:
-            raise BlockNotFound(f"{self.name} does not have {cid} itself: {error}") from error
+            data = self._ask_for(cid, MAX_BLOCK, self._look, offline="true")
+        except TooMuch as error:
+            raise BlockNotFound(f"{self.name} has no block {cid} of a swarm: {error}") from error
+        except Refused as error:
+            if self._is_missing(error):
+                raise BlockNotFound(f"{self.name} does not have {cid} itself: {error}") from error
+            raise self._failed(f"the block {cid}", error) from error
         verify(cid, data)
         return data
 
@@ -251,16 +270,18 @@ class KuboStore:
         """Seconds in which a node writes so many bytes, and walks through what is below them."""
         return _PINNING + size / _SLOWEST_DISK
 
-    @cached_property
-    def _codec_option(self) -> Callable[[Codec], Mapping[str, str]]:
+    def _codec_options(self, codec: Codec) -> Mapping[str, str]:
         """How this node is told what a block is: js-ipfs knows nothing of the words that Kubo has for it."""
+        return {"format": _NAMES[codec], "version": "1"} if self._is_js else {"cid-codec": _NAMES[codec]}
+
+    @cached_property
+    def _is_js(self) -> bool:
+        """Whether this node is js-ipfs. Raises `StoreUnavailable`."""
         try:
             (version,) = self._rpc.values(Command(name="version", seconds=_VERSION))
         except (Refused, ValueError) as error:
             raise StoreUnavailable(f"{self.name} does not say its version ({error}); look at the node") from error
-        if "interface-ipfs-core" in version:
-            return lambda codec: {"format": _NAMES[codec], "version": "1"}
-        return lambda codec: {"cid-codec": _NAMES[codec]}
+        return "interface-ipfs-core" in version
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,6 +157,12 @@ def test_has__a_block_that_is_not_on_the_node__is_no_error(node: Server) -> None
     assert not store_at(node).has(ROOT)
 
 
+def test_has__a_kubo_that_is_late__is_not_one_that_lacks_the_block(node: Server) -> None:
+    node.say = replay(RECORDS["block/get of a CID that nobody has, with a timeout"])
+    with pytest.raises(StoreUnavailable, match="deadline exceeded"):
+        store_at(node).has(ROOT)
+
+
 ELSEWHERE = {
     "block/stat missing offline": "above",
     "pin/rm not pinned": "above",
