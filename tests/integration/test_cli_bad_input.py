@@ -318,7 +318,7 @@ def test_join__store_is_corrupted__says_which_block(world: World) -> None:
         path.write_bytes(good)
 
 
-@pytest.mark.parametrize("store", ["kubo:http://127.0.0.1:5001", "gateway:https://ipfs.io", "store", "local:"])
+@pytest.mark.parametrize("store", ["s3:bucket", "https://ipfs.io", "store", "local:"])
 def test_status__unknown_store__says_what_is_known(world: World, store: str) -> None:
     assert "local:PATH" in world.line.run("status", "swarm", "--store", store, *world.rpc).error
 
