@@ -69,6 +69,7 @@ class _Round:
         self.nodes = frozenset(reveal.node for reveal in facts.reveals)
         self.missing = self.nodes
         self.tries: Counter[Address] = Counter()
+        self.why: dict[Address, str] = {}
         self.built: dict[Digest, _Built] = {}
         self.refused: set[Digest] = set()
         self.mine: _Built | None = None
@@ -156,8 +157,9 @@ class Convergence:
         reveals.sort(key=lambda one: (round_.tries[one.node], one.order))
         failed = gather(reveals, self._store.get, partial(self._fetch, round_.facts), Time.of(view))
         round_.tries.update(failed.keys())
-        for node, why in failed.items():
+        for node, why in failed.items() - round_.why.items():
             log.info("round %d: the update of 0x%s is not here yet: %s", round_.facts.round, node.hex(), why)
+        round_.why |= failed
         facts = replace(round_.facts, reveals=tuple(reveals))
         judged = judge_updates(
             task=self._task, base=round_.base, facts=facts, library=self._spool, withheld=failed.keys()
@@ -215,8 +217,10 @@ class Convergence:
         round_.built[built.digest] = built
         for one in result.judgements:
             if one.reason is not None:
-                node = one.reveal.node.hex()
-                log.warning("round %d leaves out 0x%s: %s (%s)", round_.facts.round, node, one.reason, one.detail)
+                node, why = one.reveal.node, one.detail
+                if one.reason is Reason.UNAVAILABLE:
+                    why = round_.why.get(node, why)
+                log.warning("round %d leaves out 0x%s: %s (%s)", round_.facts.round, node.hex(), one.reason, why)
         return built
 
     def _merged(self, result: BuiltResult) -> tuple[Publication, ...]:
