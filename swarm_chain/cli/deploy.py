@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from swarm_chain.ports import Chain
     from swarm_chain.types import SwarmConfig
 
+SERVED_PORT = 8080
+"""Where `store serve` listens unless told."""
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -309,15 +312,35 @@ def _where(target: Target) -> str:
 def _next(report: DeploymentReport, target: Target, stores: Sequence[str]) -> None:
     name, where = report.deployment.name, _where(target)
     store = "".join(f" --store {spec}" for spec in stores)
+    told, served = store, _served(target, stores)
+    if served is not None:
+        command, url = served
+        say(f"\nfor other machines, until an agent here serves them the task: {command}")
+        told = f" --store gateway:{url}"
     is_default = name == "default"
     next_steps(
         "swarm-chain account new NAME        (each node; prints its ADDRESS)",
         f"swarm-chain invite ADDRESS{' --fund' if target.is_development else ''}"
-        f"{'' if is_default else f' --contract {name}'}{where}{store}",
+        f"{'' if is_default else f' --contract {name}'}{where}{told}",
         "swarm-chain join CODE --data SPEC",
         "swarm-chain agent run",
         f"swarm-chain status{'' if is_default else f' {name}'} --watch{where}{store}",
     )
+
+
+def _served(target: Target, stores: Sequence[str]) -> tuple[str, str] | None:
+    """The command that serves the task to other machines, and the URL; None where they are not, or have a store."""
+    from swarm_chain.adapters.own_address import address_towards
+    from swarm_chain.adapters.stores import is_folder, is_for_others
+    from swarm_chain.config import is_this_machine
+    from swarm_chain.core.announcements import url_of
+
+    if all(map(is_this_machine, target.rpc_urls)) or any(map(is_for_others, stores)):
+        return None
+    address = address_towards(target.rpc_urls)
+    host = "ADDRESS" if address is None else str(address)
+    store = next((f" --store {spec}" for spec in stores if is_folder(spec)), "")
+    return f"swarm-chain store serve{store} --host {host}", url_of(host, SERVED_PORT)
 
 
 def _offer(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from swarm_chain.cli.output import say
+from swarm_chain.cli.told import url_on_network
 from swarm_chain.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -86,7 +87,8 @@ def _describe(gateway: Gateway, shelf: LocalStore, host: str) -> None:
     click.echo(gateway.url)
     say(f"serving {shelf.name}")
     if host in EVERYWHERE:
-        say(f"from another machine: --store gateway:http://ADDRESS:{gateway.address[1]}, with this machine's address")
+        url = url_on_network(gateway.url) or f"http://ADDRESS:{gateway.address[1]}"
+        say(f"from another machine: --store gateway:{url}")
     else:
         say(f"to read it: --store gateway:{gateway.url}")
     if host not in LOOPBACK:
