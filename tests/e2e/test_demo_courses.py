@@ -21,7 +21,10 @@ from swarm_chain.tasks.baselines import alone_rounds
 from tests.departments import write_departments
 from tests.e2e.running import Demo
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks at processes in /proc")
+pytestmark = [
+    pytest.mark.deep,
+    pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks at processes in /proc"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,8 @@ import pytest
 from swarm_chain.types import NodeResumed, NodeSuspended, SuspensionReason
 from tests.e2e.running import Demo, start_agent
 
+pytestmark = pytest.mark.deep
+
 ROUNDS = 12
 SLOW = ("--nodes", "3", "--rounds", str(ROUNDS), "--set", "epochs=60")
 VICTIM = "node-2"

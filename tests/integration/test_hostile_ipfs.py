@@ -46,6 +46,8 @@ from tests.hostile_gateway import (
     table,
 )
 
+pytestmark = pytest.mark.deep
+
 Keep = Callable[[Run], Run]
 
 
