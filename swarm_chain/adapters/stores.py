@@ -98,10 +98,11 @@ def with_own(specs: Sequence[str]) -> tuple[str, ...]:
 
 
 def is_for_others(spec: str) -> bool:
-    """Whether a store is read from other machines: no folder, no node that takes commands, nothing of this machine."""
+    """Whether a store is read from other machines: gateways by their URLs, none of which is on this machine."""
     from swarm_chain.config import is_this_machine
 
-    return spec.startswith(_GATEWAY) and not any(map(is_this_machine, spec.removeprefix(_GATEWAY).split(",")))
+    urls = spec.removeprefix(_GATEWAY).split(",") if spec.startswith(_GATEWAY) else []
+    return bool(urls) and all(url.startswith(("http://", "https://")) and not is_this_machine(url) for url in urls)
 
 
 def is_folder(spec: str) -> bool:

@@ -32,6 +32,7 @@ QUIET = 15.0
 """Seconds without a reader after which an agent that has ended serves no more."""
 LONGEST_SERVED_ON = 600.0
 """Seconds for which it serves on at most."""
+HOW_TO_SERVE_ON = "`swarm-chain store serve` with its host and port goes on"
 
 
 @click.group()
@@ -239,6 +240,7 @@ def _serve_on(served: Served, asked: threading.Event) -> None:
     while time.monotonic() < min(quiet_since + QUIET, until) and not asked.wait(0.2):
         if served.connections:
             quiet_since = time.monotonic()
+    logging.getLogger("swarm_chain").info("no longer served at %s, which peers know: %s", served.url, HOW_TO_SERVE_ON)
 
 
 @contextmanager

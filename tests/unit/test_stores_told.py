@@ -42,6 +42,7 @@ def test_stores_to_tell__no_folder_among_them__says_nothing(capsys: pytest.Captu
         "kubo:/ip4/192.168.0.7/tcp/5001",
         "kubo:https://ipfs.example/rpc",
         "kubo:clinic",
+        "gateway:clinic",
         "gateway:http://127.0.0.1:8080",
         "gateway:https://gateway.example,http://localhost:8080",
     ],
