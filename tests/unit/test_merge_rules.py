@@ -193,7 +193,7 @@ def test_rule_of__a_plugin_of_another_source__raises_merge_error(plugin: Path) -
 
 
 def test_reference__its_rule__merges_as_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    page = (Path(__file__).parents[2] / "docs/reference/documents.md").read_text()
+    page = (Path(__file__).parents[2] / "docs/reference/merging.md").read_text()
     source = page.split("```python\n")[1].split("```")[0]
     (tmp_path / "damped_rule.py").write_text(source)
     monkeypatch.syspath_prepend(str(tmp_path))
