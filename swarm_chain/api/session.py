@@ -145,15 +145,24 @@ class Session:
         self.is_closed = True
         self._close()
 
-    def close(self) -> None:
-        """Suspends the node, so that no peer waits for it, and closes its journal."""
+    def close(self, *, in_order: bool = False) -> None:
+        """Suspends the node, so that no peer waits for it, and closes its journal.
+
+        One that ended `in_order` serves on for peers that are slower.
+        """
         if self.is_closed:
             return
         self.is_closed = True
         try:
             self._agent.leave()
+            if in_order and self._served is not None:
+                self._served.serve_on(self._wait)
         finally:
             self._close()
+
+    def _wait(self, seconds: float) -> bool:
+        self._sleep(seconds)
+        return False
 
     def _close(self) -> None:
         self._journal.close()

@@ -6,7 +6,6 @@ import logging
 import signal
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
@@ -26,13 +25,6 @@ if TYPE_CHECKING:
     from swarm_chain.agent.agent import Agent
     from swarm_chain.agent.policy import Condition, Policy
     from swarm_chain.config import NodeConfig
-    from swarm_chain.serving.served import Served
-
-QUIET = 15.0
-"""Seconds without a reader after which an agent that has ended serves no more."""
-LONGEST_SERVED_ON = 600.0
-"""Seconds for which it serves on at most."""
-HOW_TO_SERVE_ON = "`swarm-chain store serve` with its host and port goes on"
 
 
 @click.group()
@@ -131,7 +123,8 @@ def run(
         )
         with _logging_to_stderr(), _ending_in_order(built) as asked:
             built.run()
-            _serve_on(served, asked)
+            if not asked.is_set():
+                served.serve_on(asked.wait)
 
 
 def _password(config: NodeConfig, file: Path | None) -> str:
@@ -228,19 +221,6 @@ def _logging_to_stderr() -> Iterator[None]:
     finally:
         logger.removeHandler(handler)
         logger.setLevel(before)
-
-
-def _serve_on(served: Served, asked: threading.Event) -> None:
-    """Serves until no peer has fetched for a while: those that are slower need what the last round ended in."""
-    quiet_since = until = time.monotonic()
-    if served.url is None or asked.is_set():
-        return
-    logging.getLogger("swarm_chain").info("serving on for peers that are slower; Ctrl-C ends")
-    until += LONGEST_SERVED_ON
-    while time.monotonic() < min(quiet_since + QUIET, until) and not asked.wait(0.2):
-        if served.connections:
-            quiet_since = time.monotonic()
-    logging.getLogger("swarm_chain").info("no longer served at %s, which peers know: %s", served.url, HOW_TO_SERVE_ON)
 
 
 @contextmanager

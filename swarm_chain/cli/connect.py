@@ -30,6 +30,7 @@ class Target:
     rpc_urls: tuple[str, ...]
     network: str | None
     confirmations: int
+    allow_private_addresses: bool
 
     @property
     def is_development(self) -> bool:
@@ -56,13 +57,14 @@ def reach(place: Place) -> Target:
 
 
 def _target(chain_id: int, rpc_urls: tuple[str, ...], network: Network | None) -> Target:
-    from swarm_chain.config import default_confirmations
+    from swarm_chain.config import default_confirmations, is_development
 
     return Target(
         chain_id=chain_id,
         rpc_urls=rpc_urls,
         network=network.name if network else None,
         confirmations=network.confirmations if network else default_confirmations(chain_id, rpc_urls),
+        allow_private_addresses=network.allow_private_addresses if network else is_development(chain_id, rpc_urls),
     )
 
 
@@ -222,10 +224,9 @@ def evidence_of(found: Found, stores: Sequence[str]) -> UpdateStore:
     Raises `StoreUnavailable` for a store that was given and is not there.
     """
     from swarm_chain.adapters.peer_stores import with_peers
-    from swarm_chain.config import is_development
 
-    target, own = found.target, readable(store_specs(stores), asked=bool(stores))
-    return with_peers(own, connect(found), allow_private=is_development(target.chain_id, target.rpc_urls))
+    own = readable(store_specs(stores), asked=bool(stores))
+    return with_peers(own, connect(found), allow_private=found.target.allow_private_addresses)
 
 
 def readable(specs: Sequence[str], *, asked: bool) -> UpdateStore | None:

@@ -73,7 +73,6 @@ def join(
     node's label, data, stores, endpoints and password file are taken unless others are given, and its name with a
     number. A task that was accepted for it, and is the same to the byte, is not asked about again.
     """
-    from swarm_chain import config
     from swarm_chain.accounts import open_keystore
     from swarm_chain.adapters.peer_stores import with_peers
     from swarm_chain.adapters.stores import open_stores
@@ -92,8 +91,7 @@ def join(
     is_configured = joining.check_folder(choice, invited)
     signer = open_keystore(keystore.path, ask_password(keystore.name, choice.password_file))
     chain = joining.connect_invited(invited, signer, choice.rpc_urls)
-    is_development = config.is_development(invited.chain_id, choice.rpc_urls)
-    store = with_peers(open_stores(choice.stores), chain, allow_private=is_development)
+    store = with_peers(open_stores(choice.stores), chain, allow_private=choice.allow_private_addresses)
     document = joining.swarms_task(chain, store)
     digest = digest or _accepted_before(earlier, document)
     accepted = accept(read_offer(document, store), store, digest=digest, task=task, ask=asker())
@@ -196,6 +194,7 @@ def _choice(
         stores=with_own(tuple(absolute_spec(spec) for spec in stores) or usual.stores),
         rpc_urls=rpc_urls,
         confirmations=confirmations if sender.confirmations is None else sender.confirmations,
+        allow_private_addresses=network.allow_private_addresses if network else usual.allow_private_addresses,
     )
 
 
@@ -217,6 +216,7 @@ def _usual(invited: InvitationCode, keystore: Keystore, earlier: EarlierNode | N
         stores=invited.stores,
         rpc_urls=invited.rpc_urls,
         confirmations=config.default_confirmations(invited.chain_id, invited.rpc_urls),
+        allow_private_addresses=config.is_development(invited.chain_id, invited.rpc_urls),
     )
 
 

@@ -31,6 +31,7 @@ class Network:
     chain_id: int
     rpc_urls: tuple[str, ...]
     confirmations: int
+    allow_private_addresses: bool
 
 
 def default_confirmations(chain_id: int, rpc_urls: Iterable[str]) -> int:
@@ -113,6 +114,7 @@ def _network(name: str, table: Table) -> Network:
         chain_id=chain_id,
         rpc_urls=rpc_urls,
         confirmations=table.integer("confirmations", least=0, most=1000, default=usual),
+        allow_private_addresses=table.flag("allow_private_addresses", is_development(chain_id, rpc_urls)),
     )
     table.finish()
     return network
@@ -125,4 +127,5 @@ def _devnet() -> Network:
         chain_id=settings.chain_id,
         rpc_urls=(f"http://127.0.0.1:{settings.port}",),
         confirmations=0,
+        allow_private_addresses=True,
     )

@@ -111,6 +111,7 @@ def add_member(
         stores=(stored.of(name),),
         rpc_urls=code.rpc_urls,
         confirmations=0,
+        allow_private_addresses=True,
     )
     register(connect_invited(code, signer, choice.rpc_urls), code, choice, is_configured=False)
     # Whoever runs the demo gave the source that is run.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from swarm_chain.accounts import Signer
 from swarm_chain.adapters.web3_chain import Web3Chain
-from swarm_chain.config import NodeConfig, is_development, load_node_config, save_node_config
+from swarm_chain.config import NodeConfig, load_node_config, save_node_config
 from swarm_chain.core import documents
 from swarm_chain.core.cids import document_cid
 from swarm_chain.core.documents import TaskDocument
@@ -32,6 +32,7 @@ class Choice:
     stores: tuple[str, ...]
     rpc_urls: tuple[str, ...]
     confirmations: int
+    allow_private_addresses: bool
 
     @property
     def config_file(self) -> Path:
@@ -136,7 +137,7 @@ def configure(
         min_new_samples=0,
         journal=choice.folder / JOURNAL,
         stores=choice.stores,
-        allow_private_addresses=is_development(code.chain_id, choice.rpc_urls),
+        allow_private_addresses=choice.allow_private_addresses,
     )
     save_node_config(made, choice.config_file)
     return made

@@ -9,7 +9,7 @@ from typing import Final
 
 from swarm_chain.adapters.stores import open_stores
 from swarm_chain.adapters.web3_chain import Web3Chain
-from swarm_chain.config import NodeConfig, default_confirmations
+from swarm_chain.config import NodeConfig, default_confirmations, is_development
 from swarm_chain.core import documents
 from swarm_chain.core.documents import ResultDocument
 from swarm_chain.core.invitation_codes import InvitationCode
@@ -67,6 +67,9 @@ def choice_like(earlier: EarlierNode, code: InvitationCode, nodes: Mapping[str, 
         stores=stores_for(earlier, code),
         rpc_urls=rpc_urls,
         confirmations=config.confirmations if is_same_chain else default_confirmations(code.chain_id, rpc_urls),
+        allow_private_addresses=(
+            config.allow_private_addresses if is_same_chain else is_development(code.chain_id, rpc_urls)
+        ),
     )
 
 

@@ -20,6 +20,10 @@ from swarm_chain.serving.trees import Shelf
 
 log = logging.getLogger(__name__)
 
+QUIET: Final = 15.0
+"""Seconds without a reader after which a node that has ended serves no more."""
+LONGEST_SERVED_ON: Final = 600.0
+"""Seconds for which it serves on at most."""
 _LOOKS_EVERY: Final = 30.0
 """Seconds between two looks at this machine's address."""
 _PORT_FILE: Final = "served-port"
@@ -72,6 +76,20 @@ class Served:
     def connections(self) -> int:
         """How many readers are connected."""
         return self._gateway.connections if self._gateway else 0
+
+    def serve_on(self, is_told: Callable[[float], bool], *, quiet: float = QUIET) -> None:
+        """Returns once nobody has read for a while: peers that are slower need what the last round ended in.
+
+        `is_told` waits for so many seconds, and says whether to end at once.
+        """
+        if self.url is None:
+            return
+        log.info("serving on for peers that are slower; Ctrl-C ends")
+        began = quiet_since = self._clock()
+        while self._clock() < min(quiet_since + quiet, began + LONGEST_SERVED_ON) and not is_told(0.2):
+            if self.connections:
+                quiet_since = self._clock()
+        log.info("no longer served at %s, which peers know; `swarm-chain store serve` there goes on", self.url)
 
     def close(self) -> None:
         """Ends the gateway, once the answers under way have ended or had their time."""

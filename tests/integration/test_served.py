@@ -17,7 +17,6 @@ from swarm_chain.adapters.addresses import IpAddress, is_public
 from swarm_chain.adapters.gateway_store import GatewayStore
 from swarm_chain.adapters.local_store import LocalStore
 from swarm_chain.adapters.own_address import address_on_network, address_towards
-from swarm_chain.cli import agent as agent_command
 from swarm_chain.core.announcements import gateways_in
 from swarm_chain.core.cids import Codec, cid_of
 from swarm_chain.errors import ConfigurationError, PortInUse, StoreError
@@ -220,17 +219,14 @@ def test_address_towards__this_machine__is_the_address_itself() -> None:
 # ----------------------------------------------------------------------------------------------------------- at the end
 
 
-def test_serve_on__a_peer_still_reads__waits_for_it_and_a_while(
-    serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(agent_command, "QUIET", 0.5)
+def test_serve_on__a_peer_still_reads__waits_for_it_and_a_while(serve: Callable[..., Served]) -> None:
     served = serve("127.0.0.1:0")
     assert served.url is not None
     host, port = served.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port))) as reader:
         threading.Timer(1.0, reader.close).start()
         began = time.monotonic()
-        agent_command._serve_on(served, threading.Event())
+        served.serve_on(threading.Event().wait, quiet=0.5)
     assert 1.4 <= time.monotonic() - began < 5
 
 
@@ -238,11 +234,11 @@ def test_serve_on__told_to_end__ends_at_once(serve: Callable[..., Served]) -> No
     asked = threading.Event()
     threading.Timer(0.3, asked.set).start()
     began = time.monotonic()
-    agent_command._serve_on(serve("127.0.0.1:0"), asked)
+    serve("127.0.0.1:0").serve_on(asked.wait)
     assert time.monotonic() - began < 2
 
 
 def test_serve_on__nothing_is_served__ends_at_once(serve: Callable[..., Served]) -> None:
     began = time.monotonic()
-    agent_command._serve_on(serve("off"), threading.Event())
+    serve("off").serve_on(threading.Event().wait)
     assert time.monotonic() - began < 0.5
