@@ -75,12 +75,15 @@ def test_demo__json__is_as_its_schema_says(which: str, request: pytest.FixtureRe
 def test_demo__bytes_up_and_down__are_beside_the_size_of_the_data(sealed: Demo) -> None:
     report = sealed.report()
     weights = 4 * (64 * 128 + 128 + 128 * 10 + 10)
+    # One who is late finds the round finalised by the quorum: it publishes no result, and fetches that instead of updates.
     for node in report["nodes"]:
         traffic = node["traffic"]
-        assert traffic["store_written"] > 4 * weights, "an update and a result in each of two rounds"
-        assert traffic["store_read"] > 4 * weights
+        assert traffic["store_written"] > 2 * weights, "an update in each of two rounds"
+        assert traffic["store_read"] > 2 * weights
         assert min(traffic["rpc_sent"], traffic["rpc_received"]) > 1000
         assert node["data_bytes"] > 1000
+    everybodys = sum(node["traffic"]["store_written"] for node in report["nodes"])
+    assert everybodys > (2 * 3 + 2 * 2) * weights, "three updates, and a result from each of a quorum of two, a round"
     assert "its data" in sealed.out
 
 
