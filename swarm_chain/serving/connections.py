@@ -7,11 +7,10 @@ import socket
 import time
 from collections import Counter
 from contextlib import suppress
-from socketserver import TCPServer
+from socketserver import BaseRequestHandler, TCPServer
 from threading import Condition, Thread
 from typing import Any, Final
 
-from swarm_chain.serving.handler import Handler
 from swarm_chain.serving.limits import Limits
 from swarm_chain.serving.trees import Shelf
 
@@ -29,14 +28,16 @@ class Server(TCPServer):
     allow_reuse_address = True
     request_queue_size = 128
 
-    def __init__(self, address: tuple[str, int], shelf: Shelf, limits: Limits) -> None:
-        """Listens. Raises `OSError`."""
+    def __init__(
+        self, address: tuple[str, int], shelf: Shelf, limits: Limits, handler: type[BaseRequestHandler]
+    ) -> None:
+        """Listens; `handler` answers on each connection. Raises `OSError`."""
         self.shelf, self.limits = shelf, limits
         self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self._changed = Condition()
         self._open: dict[socket.socket, str] = {}
         self._by_address: Counter[str] = Counter()
-        super().__init__(address, Handler)
+        super().__init__(address, handler)
 
     @property
     def count(self) -> int:

@@ -10,6 +10,7 @@ from typing import Final
 
 from swarm_chain.errors import ConfigurationError, PortInUse
 from swarm_chain.serving.connections import Server
+from swarm_chain.serving.handler import Handler
 from swarm_chain.serving.limits import Limits
 from swarm_chain.serving.trees import Shelf
 
@@ -65,7 +66,7 @@ def start(shelf: Shelf, host: str = "127.0.0.1", port: int = 0, *, limits: Limit
     Raises `PortInUse`, and `ConfigurationError` where this machine has no such address.
     """
     try:
-        return Gateway(Server((host, port), shelf, limits or Limits()))
+        return Gateway(Server((host, port), shelf, limits or Limits(), Handler))
     except socket.gaierror as error:
         raise ConfigurationError(f"{host!r} is no address of this machine: {error.strerror}; use another") from error
     except OSError as error:
