@@ -49,10 +49,12 @@ def build_agent(
     on_activity: OnActivity,
     meter: Meter | None = None,
     stores: Stores | None = None,
+    trainer: Trainer | None = None,
 ) -> Agent:
     """The agent of a configured node. Asks the chain and the stores; raises what they, the keystore and the task do.
 
     `meter` counts the bytes that go to endpoints and stores, and that come from them. `stores` is as for `wire_agent`.
+    With a `trainer`, that one trains, and not the task on the node's data.
     """
     meter = meter or Meter()
     signer = _signer(config, password)
@@ -79,7 +81,7 @@ def build_agent(
         task=task,
         chain=chain,
         store=store,
-        trainer=TorchTrainer(task_of(task, store.get, accepted=config.accepted_task), config.data),
+        trainer=trainer or TorchTrainer(task_of(task, store.get, accepted=config.accepted_task), config.data),
         journal=Journal(config.journal, chain_id=config.chain_id, coordinator=config.contract, account=config.account),
         spool=spool_folder(config),
         policy=replace(policy, poll=poll, spread=spread),

@@ -61,7 +61,7 @@ class DemoSettings:
 
         Nodes are merged in the order of their addresses, so equal models need equal addresses.
         """
-        return sha256(f"swarm-chain demo {self.seed} {name}".encode()).hexdigest()
+        return node_key(self.seed, name)
 
     def config(self, *, task_digest: Digest, genesis_digest: Digest, admin: Address) -> SwarmConfig:
         """The contract's configuration.
@@ -83,3 +83,8 @@ class DemoSettings:
             merge_window=patience * (26 + self.nodes),
             absence_limit=1,
         )
+
+
+def node_key(seed: int, name: str) -> str:
+    """The private key of the node of that name: see `DemoSettings.key_of`."""
+    return sha256(f"swarm-chain demo {seed} {name}".encode()).hexdigest()
