@@ -5,6 +5,7 @@
 #   make verify     the same questions asked for longer: deep tests, more fuzzing of the contract
 #   make format     put the code into its form
 #   make artifact   compile the contract into the artifact that ships
+#   make mutants    put faults into the contract, one at a time, and see that the tests notice (about an hour)
 #   make snapshot   measure anew what each call costs
 #
 # Needs Python 3.11 or later with venv, Node 20 or later with npm, and nothing else. PYTHON=… picks another Python.
@@ -26,7 +27,7 @@ ARCH := $(shell uname -m | sed 's/x86_64/amd64/;s/aarch64/arm64/')
 FORGE := node_modules/@foundry-rs/forge-$(OS)-$(ARCH)/bin/forge
 export FOUNDRY_SOLC := $(CURDIR)/tools/solc
 
-.PHONY: help setup demo test verify format lint formatted types layers contracts contracts-deep coverage artifact snapshot
+.PHONY: help setup demo test verify format lint formatted types layers contracts contracts-deep coverage mutants artifact snapshot
 
 help:
 	@sed -n 's/^#   make /make /p' Makefile
@@ -110,3 +111,7 @@ contracts-deep: setup
 coverage: setup
 	FOUNDRY_OUT=forge-out/coverage FOUNDRY_CACHE_PATH=forge-cache/coverage $(FORGE) coverage --report summary \
 		--no-match-contract '(Gas|Invariant)' --no-match-test test_GivenTheShippedSettings
+
+# All of them, or a part: ARGS="--help" says how. A run that was stopped goes on where it was.
+mutants: setup
+	@$(BIN)/python -m tools.mutants $(ARGS)
