@@ -67,6 +67,6 @@ class Pruning:
 
 
 def describe(lost: tuple[RoundNumber, ...]) -> str:
-    """What it means that the weights of some rounds are gone: `round 1 can no longer be re-executed from here`."""
+    """What it means that weights are let go of: `round 1 can no longer be re-executed from what is kept here`."""
     rounds = f"round {lost[0]}" if len(lost) == 1 else f"rounds {lost[0]} to {lost[-1]}"
-    return f"let go of old weights; {rounds} can no longer be re-executed from here"
+    return f"let go of old weights; {rounds} can no longer be re-executed from what is kept here"

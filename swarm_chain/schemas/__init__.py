@@ -8,7 +8,7 @@ from typing import Any
 
 from swarm_chain.errors import ConfigurationError
 
-NAMES = ("status", "demo", "audit", "report", "task", "log", "best", "diff", "swarms", "model", "cost")
+NAMES = ("status", "demo", "audit", "report", "task", "log", "best", "diff", "swarms", "model", "cost", "pins")
 
 
 def load_schema(name: str) -> dict[str, Any]:

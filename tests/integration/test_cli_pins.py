@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from swarm_chain.adapters.kubo_store import KuboStore
 from swarm_chain.adapters.local_store import LocalStore
@@ -16,6 +19,7 @@ from swarm_chain.core.documents import ResultDocument, UpdateDocument, decode
 from swarm_chain.core.publication import Publication
 from swarm_chain.core.unixfs import File, read
 from swarm_chain.devnet import Devnet
+from swarm_chain.schemas import load_schema
 from swarm_chain.types import BlockNumber
 from tests.chains import DevnetWorld
 from tests.command_line import CommandLine
@@ -69,7 +73,7 @@ def test_pins__nothing_was_let_go_of__all_is_there_and_every_round_can_be_reexec
     assert found["0 (start)"] == ["2 of 2", "1 of 1"]
     assert found["1"] == ["4 of 4", "4 of 4", "yes"]
     assert found["2"] == ["3 of 4", "3 of 3", "yes"]  # nobody has the document that is missing
-    assert "rounds that can be re-executed from here: 1 to 5" in out
+    assert "rounds that can be re-executed from what is kept here: 1 to 5" in out
     assert "no longer" not in out
 
 
@@ -84,8 +88,8 @@ def test_prune__the_last_two_rounds_are_kept__an_audit_says_which_rounds_it_cann
     assert found["1"] == ["4 of 4", "0 of 4", "no"]
     assert found["3"] == ["4 of 4", "1 of 4", "no"]  # the result that round 4 starts from
     assert found["5"] == ["4 of 4", "4 of 4", "yes"]
-    assert "can be re-executed from here: 4 to 5" in out
-    assert "can no longer be re-executed from here: 1 to 3" in out
+    assert "can be re-executed from what is kept here: 4 to 5" in out
+    assert "can no longer be re-executed from what is kept here: 1 to 3" in out
 
     audited = line.run("audit", *where)
     verdicts = [words[:2] for text in audited.out.splitlines() if (words := text.split()) and words[0].isdigit()]
@@ -101,7 +105,42 @@ def test_prune__more_rounds_than_there_are__lets_go_of_nothing(
 ) -> None:
     out = line.must("pins", *arguments(script, anvil, folder), "--prune", "--keep-weights", "5").out
     assert "there are no weights that the last 5 rounds do not need" in out
-    assert "can be re-executed from here: 1 to 5" in out
+    assert "can be re-executed from what is kept here: 1 to 5" in out
+
+
+def test_pins__for_programs__says_the_same_by_its_schema_and_nothing_else_on_stdout(
+    script: Script, anvil: Devnet, line: CommandLine, folder: str
+) -> None:
+    where = arguments(script, anvil, folder)
+    kept = _document(line.must("pins", *where, "--json", "-").out)
+    assert (kept["reexecutable"], kept["not_reexecutable"]) == ([1, 2, 3, 4, 5], [])
+    (store,) = kept["stores"]
+    assert (store["store"], store["let_go"]) == (folder, None)
+
+    done = line.must("pins", *where, "--prune", "--keep-weights", "2", "--json", "-")
+    assert "let go of 11 files" in done.err
+    pruned = _document(done.out)
+    assert (pruned["reexecutable"], pruned["not_reexecutable"]) == ([4, 5], [1, 2, 3])
+    (store,) = pruned["stores"]
+    assert store["let_go"] == 11
+    assert [one["reexecutable"] for one in store["rounds"]] == [None, False, False, False, True, True]
+    assert store["rounds"][1]["weights"] == {"kept": 0, "of": 4}
+
+    written = line.folder / "pins.json"
+    assert "enough to re-execute" in line.must("pins", *where, "--json", str(written)).out
+    assert _document(written.read_text())["reexecutable"] == [4, 5]
+
+
+def _document(text: str) -> dict[str, Any]:
+    """What `--json` wrote, which is as its schema says."""
+    found: dict[str, Any] = json.loads(text)
+    Draft202012Validator(load_schema("pins")).validate(found)
+    return found
+
+
+def test_prune__of_gateways_only__is_refused(script: Script, anvil: Devnet, line: CommandLine) -> None:
+    where = arguments(script, anvil, "gateway:http://127.0.0.1:9")
+    assert "none of these stores is yours to prune" in line.run("pins", *where, "--prune", "--keep-weights", "2").error
 
 
 @pytest.mark.parametrize("options", [["--prune"], ["--keep-weights", "2"]])
@@ -155,11 +194,20 @@ def test_pins__a_folder_and_a_node__each_is_listed_and_both_are_pruned(
 
     assert f"{node.name}: let go of" in after
     assert "collects rubbish" in after
+    # The node still has what it let go of, as nobody told it to collect its rubbish: it is not kept all the same.
+    assert all(node.has(cid) for cid in weights_of_the_first_round(script))
     for store in (folder, node.name):
         found = rows(after, store)
         assert [found[str(number)][-1] for number in range(1, 6)] == ["no"] * 4 + ["yes"]
         assert found["5"] == ["4 of 4", "4 of 4", "yes"]
         assert found["1"][0] == "4 of 4"
+
+
+def weights_of_the_first_round(script: Script) -> set[Cid]:
+    """The weights of the first round's updates and of its result."""
+    first = script.result(script.results[0])
+    documents = [decode(script.store.get(one.update)) for one in first.included]
+    return {one.weights for one in (first, *documents) if isinstance(one, ResultDocument | UpdateDocument)}
 
 
 def _documents(script: Script) -> list[Cid]:
