@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import pty
+import select
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -77,6 +80,32 @@ class CommandLine:
         process = self.spawn(*arguments)
         out, err = process.communicate(timeout=120)
         return Done(status=process.returncode, out=out, err=err)
+
+    def at_terminal(self, answer: str, *arguments: str) -> Done:
+        """A command whose input and output are a terminal, at which one question is answered."""
+        terminal, inner = pty.openpty()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "swarm_chain", *arguments],
+            cwd=self.folder,
+            env=self.environment(),
+            stdin=inner,
+            stdout=inner,
+            stderr=inner,
+            start_new_session=True,
+        )
+        os.close(inner)
+        said, deadline, is_answered = b"", time.monotonic() + 90, False
+        while time.monotonic() < deadline:
+            ready, _, _ = select.select([terminal], [], [], 1)
+            try:
+                said += os.read(terminal, 65536) if ready else b""
+            except OSError:
+                break
+            if b"[y/N]" in said and not is_answered:
+                is_answered = True
+                os.write(terminal, answer.encode() + b"\n")
+        os.close(terminal)
+        return Done(status=process.wait(30), out="", err=said.decode("utf-8", "replace"))
 
     def environment(self) -> Mapping[str, str]:
         ours = {"SWARM_CHAIN_HOME": str(self.home), "SWARM_CHAIN_PASSWORD": PASSWORD}

@@ -12,6 +12,7 @@ from swarm_chain.adapters.peer_stores import with_peers
 from swarm_chain.adapters.stores import open_stores
 from swarm_chain.adapters.torch_trainer import module_of
 from swarm_chain.adapters.web3_chain import Web3Chain
+from swarm_chain.api.acceptance import given_digest
 from swarm_chain.api.joining import contract_address
 from swarm_chain.api.tasks import agreed_task
 from swarm_chain.config import is_development
@@ -49,7 +50,7 @@ def load_model(
 
     Raises `NoSuchResult`, `ResultMismatch`, `TaskNotAccepted`, `TaskMismatch`, and what chain and store do.
     """
-    accepted = _digest(accept_task)
+    accepted = given_digest(accept_task, "accept_task", "a task")
     urls = [rpc_url] if isinstance(rpc_url, str) else list(rpc_url)
     own = open_stores([store] if isinstance(store, str) else list(store), writable=False)
     chain = Web3Chain.connect(urls, contract_address(contract))
@@ -86,17 +87,3 @@ def _task(
     if given is not None:
         raise ConfigurationError("give task or accept_task, not both: one's own task needs no acceptance")
     return task_of(document, store.get, accepted=accept(read_offer(document, store), store, digest=accepted))
-
-
-def _digest(given: str | bytes | None) -> Digest | None:
-    """32 bytes, from a digest as people write it. Raises `ConfigurationError`."""
-    if given is None or (isinstance(given, bytes) and len(given) == 32):
-        return None if given is None else Digest(given)
-    digits = given.removeprefix("0x") if isinstance(given, str) else ""
-    try:
-        found = bytes.fromhex(digits)
-    except ValueError:
-        found = b""
-    if len(found) != 32:
-        raise ConfigurationError(f"accept_task is {given!r}: give a task's digest, 0x and 64 hexadecimal digits")
-    return Digest(found)

@@ -11,6 +11,7 @@ from torch.nn import Module
 
 from swarm_chain.adapters.torch_trainer import initial_parameters, module_of
 from swarm_chain.agent.heads import Head
+from swarm_chain.api.acceptance import given_digest, use_rule
 from swarm_chain.api.held import HeldModel
 from swarm_chain.api.joining import admission, find_swarm, node_folder, register
 from swarm_chain.api.measuring import Evaluate, Examples, Measure
@@ -64,6 +65,7 @@ class SwarmNode:
         folder: str | Path | None = None,
         confirmations: int | None = None,
         serve: str = AUTO,
+        accept_rule: str | bytes | None = None,
     ) -> Self:
         """The account's node in a swarm: registered now, or gone on with where it was.
 
@@ -81,13 +83,15 @@ class SwarmNode:
         `label`: what peers call it, public for ever; without it the account's name.
         `confirmations`: blocks on top of one before it is believed; 0 on a development chain, else 3.
         `serve`: where peers on other machines fetch this node's blocks: `auto`, `HOST:PORT` of this machine, or `off`.
+        `accept_rule`: the digest of the swarm's merge rule, where that is source code: only then it runs here.
 
         Everything is checked before anything is sent. Raises what chain, store and keystore do, `TaskMismatch`,
-        `ShapeMismatch`, `DataError`, and the contract's own errors.
+        `RuleNotAccepted`, `ShapeMismatch`, `DataError`, and the contract's own errors.
         """
         found = find_swarm(_several(rpc_url), contract, account, password=password, stores=_several(store))
         call = admission(found, label)
         agreed = agreed_task(task, found.document, found.store)
+        use_rule(found.document.merge, found.store, given_digest(accept_rule, "accept_rule", "a merge rule"))
         examples = None if data is None else Examples(agreed, data)
         shared = initial_parameters(agreed)
         held = HeldModel(module_of(agreed, shared) if model is None else model, agreed, specs_of(shared))

@@ -133,6 +133,8 @@ def demo(
     task, data = _dealt(task, data, nodes=nodes, seed=seed)
     recipe = parse_rule(rule)
     recipe.require(nodes)
+    if warning := recipe.warning(nodes):
+        say(f"warning: {warning}")
     settings = DemoSettings(
         nodes=nodes,
         rounds=rounds,

@@ -337,6 +337,8 @@ def test_status__store_that_is_not_there__is_not_made(world: World) -> None:
         (("--task", "retina"), "no task 'retina'"),
         (("--merge", "average"), "no merge rule 'average'"),
         (("--merge", "trimmed_mean"), "trimmed_mean:f="),
+        (("--merge", "trimmed_mean:f=2", "--nodes", "4"), "trimmed_mean:f=2 needs 5 updates, and 4 nodes give"),
+        (("--merge", "krum:f=2", "--nodes", "4"), "krum:f=2 needs 5 updates, and 4 nodes give"),
         (("--set", "dropout=0.5"), "no hyper-parameter dropout"),
         (("--set", "epochs=many"), "epochs=many is no int"),
         (("--set", "epochs=0"), "epochs"),
@@ -355,6 +357,16 @@ def test_deploy__nonsense__says_what_is_wrong(
     empty: CommandLine, anvil: Devnet, options: tuple[str, ...], said: str
 ) -> None:
     assert said in empty.run("deploy", *options, "--dry-run", "--rpc", anvil.rpc_url).error
+
+
+def test_deploy__a_rule_that_the_nodes_can_meet_but_not_trust__warns(empty: CommandLine, anvil: Devnet) -> None:
+    chain = ("--dry-run", "--rpc", anvil.rpc_url)
+    done = empty.must("deploy", "--merge", "krum:f=1", "--nodes", "4", *chain)
+    assert (
+        "warning: the merge rule krum:f=1 merges 4 updates, and withstands dishonest ones as it says from 5" in done.err
+    )
+    done = empty.must("deploy", "--merge", "krum:f=1", "--nodes", "5", *chain)
+    assert "merge: krum:f=1, planned for 5 nodes; a round with fewer than 4 updates changes nothing" in done.err
 
 
 def test_deploy__no_funds__says_who_needs_ether(world: World) -> None:

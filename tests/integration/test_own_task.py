@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
-import select
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from hashlib import sha256
@@ -30,7 +25,7 @@ from swarm_chain.devnet import Devnet
 from swarm_chain.genesis import Genesis, make_genesis, merge_settings, put_genesis
 from swarm_chain.schemas import load_schema
 from swarm_chain.tasks import load_task
-from tests.command_line import CommandLine, Done
+from tests.command_line import CommandLine
 
 SOURCE = '''"""Rows of two amounts and whether they are alike."""
 
@@ -264,39 +259,12 @@ def test_join__accepted__is_in_the_configuration_and_data_are_found_from_anywher
 def test_join__at_a_terminal__shows_the_source_and_asks(world: World, answer: str) -> None:
     name = f"asked-{answer or 'enter'}"
     code = world.invited(name)
-    done = at_terminal(world.line, answer, "join", code, "--data", "a.csv")
+    done = world.line.at_terminal(answer, "join", code, "--data", "a.csv")
     assert "class Alike(Task):" in done.err
     assert "Have you read it, and accept it? [y/N]" in done.err
     assert (done.status, world.ran, world.is_joined(name)) == ((0, True, True) if answer == "y" else (1, False, False))
     if answer != "y":
         assert f"--accept-task {world.digest}" in done.err.splitlines()[-1]
-
-
-def at_terminal(line: CommandLine, answer: str, *arguments: str) -> Done:
-    """A command whose input and output are a terminal, at which one question is answered."""
-    terminal, inner = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "swarm_chain", *arguments],
-        cwd=line.folder,
-        env=line.environment(),
-        stdin=inner,
-        stdout=inner,
-        stderr=inner,
-        start_new_session=True,
-    )
-    os.close(inner)
-    said, deadline, is_answered = b"", time.monotonic() + 90, False
-    while time.monotonic() < deadline:
-        ready, _, _ = select.select([terminal], [], [], 1)
-        try:
-            said += os.read(terminal, 65536) if ready else b""
-        except OSError:
-            break
-        if b"[y/N]" in said and not is_answered:
-            is_answered = True
-            os.write(terminal, answer.encode() + b"\n")
-    os.close(terminal)
-    return Done(status=process.wait(30), out="", err=said.decode("utf-8", "replace"))
 
 
 # ---------------------------------------------------------------------------------------------------------- what trains

@@ -79,6 +79,7 @@ def test_config__windows_of_any_size__are_such_as_the_contract_takes() -> None:
         (["--task", "sums"], "no task 'sums'"),
         (["--merge", "guess"], "no merge rule 'guess'"),
         (["--merge", "trimmed_mean"], "trimmed_mean"),
+        (["--merge", "trimmed_mean:f=2", "--nodes", "4"], "needs 5 updates, and 4 nodes give"),
         (["--set", "speed=9"], "no hyper-parameter speed"),
         (["--data", "digits:part=0,of=4,seed=0"], "1 --data for 4 nodes"),
         (["--nodes", "90"], "too small to be dealt out to 90 nodes"),

@@ -119,7 +119,7 @@ def test_step__a_state_of_another_model__raises_shape_mismatch() -> None:
         ("mean:step=momentum,step_beta=1", "step_beta of a merge is 1"),
         ("mean:step=momentum,step_beta2=0.5", "no parameter 'step_beta2'"),
         ("mean:step=adam,step_epsilon=0", "step_epsilon"),
-        ("mean:step=adam,step_rate=fast", "pass a float"),
+        ("mean:step=adam,step_rate=fast", "pass a number"),
     ],
 )
 def test_parse_rule__a_step_that_cannot_be_taken__raises_merge_error(text: str, message: str) -> None:

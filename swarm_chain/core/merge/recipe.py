@@ -112,7 +112,7 @@ def _mixing(name: str, f: Scalar | None) -> Mixing:
 
 def _whole(name: str, value: Scalar) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise MergeError(f"{name} of a merge is {value!r}; pass a int")
+        raise MergeError(f"{name} of a merge is {value!r}; pass a whole number")
     return value
 
 

@@ -20,6 +20,8 @@ from swarm_chain.errors import MergeError
 ENTRY_POINTS = "swarm_chain.rules"
 _KINDS: Mapping[str, tuple[type, ...]] = {"int": (int,), "float": (float, int), "str": (str,), "bool": (bool,)}
 
+_WORDS = {"int": "a whole number", "float": "a number", "str": "a text", "bool": "true or false"}
+
 
 class MergeRule(ABC):
     """What all rules have. A rule is a `Rule`, or a `WeighingRule`.
@@ -106,7 +108,7 @@ def make_with(kind: type[Any], parameters: Mapping[str, Scalar], what: str, exam
         if name not in parameters and item.default is MISSING and item.default_factory is MISSING:
             raise MergeError(f"{what} needs {name}; write {example}{name}=…")
         if name in parameters and not _is_kind(parameters[name], _kind(item)):
-            raise MergeError(f"{name} of {what} is {parameters[name]!r}; pass a {_kind(item)}")
+            raise MergeError(f"{name} of {what} is {parameters[name]!r}; pass {_WORDS[_kind(item)]}")
     return kind(**{name: _exact(value, _kind(known[name])) for name, value in parameters.items()})
 
 
