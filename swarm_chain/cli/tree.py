@@ -42,6 +42,7 @@ COMMANDS = {
     "round": ("swarm_chain.cli.round:round_", "Call the contract about a round."),
     "migrations": ("swarm_chain.cli.migrations:migrations", "List migrations and where they were applied."),
     "compile": ("swarm_chain.cli.compile:compile_", "Compile the contract into the artifact that ships."),
+    "lab": ("swarm_chain.cli.lab:lab", "Attack a swarm, and show what each merge rule leaves of its model."),
     "cost": ("swarm_chain.cli.cost:cost", "Show what a swarm costs on a chain, in gas and at a price."),
     "cid": ("swarm_chain.cli.cid:cid", "Turn a digest into its CID, and a CID into its digest."),
 }

@@ -8,7 +8,7 @@ from typing import Any
 
 from swarm_chain.errors import ConfigurationError
 
-NAMES = ("status", "demo", "audit", "report", "task", "log", "best", "diff", "swarms", "model", "cost", "pins")
+NAMES = ("status", "demo", "audit", "report", "task", "log", "best", "diff", "swarms", "model", "cost", "pins", "lab")
 
 
 def load_schema(name: str) -> dict[str, Any]:

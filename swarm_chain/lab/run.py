@@ -1,0 +1,69 @@
+"""All games of a lab, in several processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import replace
+
+from swarm_chain.config.threads import ask_for_one_thread
+from swarm_chain.lab.game import Played
+from swarm_chain.lab.job import Job, jobs_of
+from swarm_chain.lab.report import LabReport
+from swarm_chain.lab.settings import LabSettings
+
+OnPlayed = Callable[[int, int], None]
+"""Told how many games were played, and how many there are."""
+
+
+def run_lab(
+    settings: LabSettings,
+    *,
+    processes: int,
+    is_real: bool = False,
+    on_played: OnPlayed = lambda played, total: None,
+) -> LabReport:
+    """The report on all games. The number of processes changes no figure.
+
+    With `is_real` each game is then played again with the real contract and agents, one after the other.
+    Raises `DataError`, and for real games `ToolMissing` and `DemoFailed`.
+    """
+    started = time.monotonic()
+    jobs = jobs_of(settings)
+    total = (1 + is_real) * len(jobs) * len(settings.played)
+    games: list[Played] = []
+    for played in _played(jobs, processes):
+        games += played
+        on_played(len(games), total)
+    if is_real:
+        first = len(games)
+        games = list(_played_again(games, jobs, lambda number: on_played(first + number, total)))
+    return LabReport(settings=settings, games=tuple(games), seconds=time.monotonic() - started)
+
+
+def _played(jobs: Sequence[Job], processes: int) -> Iterator[list[Played]]:
+    if min(processes, len(jobs)) == 1:
+        yield from map(Job.play, jobs)
+        return
+    ask_for_one_thread()
+    # Not forked: torch's threads do not survive that.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(processes, len(jobs)), mp_context=context) as pool:
+        waiting = [pool.submit(job.play) for job in jobs]
+        try:
+            for done in as_completed(waiting):
+                yield done.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _played_again(games: Sequence[Played], jobs: Sequence[Job], on_played: Callable[[int], None]) -> Iterator[Played]:
+    """The same games, with what each ends in on a chain."""
+    from swarm_chain.lab.real import play_real
+
+    by_rule_and_seed = {(job.rule, job.deal.seed): job for job in jobs}
+    for number, game in enumerate(games, 1):
+        yield replace(game, real=play_real(by_rule_and_seed[game.rule, game.seed], game.attack))
+        on_played(number)
