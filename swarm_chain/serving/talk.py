@@ -59,6 +59,10 @@ class Talk(BaseHTTPRequestHandler):
         """Whether it is a request to be answered; from here on, bytes only go out."""
         is_request = super().parse_request()
         self.wire.allow(seconds=self.limits.grace)
+        if is_request and self.headers.defects:
+            # Whatever is before this server may have read them in another way, and taken what follows for a body.
+            self.send_error(HTTPStatus.BAD_REQUEST, "the headers cannot be read")
+            return False
         if is_request and (self._has_body() or self.server.is_crowded):
             self.close_connection = True  # What follows is not looked at.
         return is_request
@@ -133,7 +137,8 @@ class Talk(BaseHTTPRequestHandler):
             pass
 
     def _has_body(self) -> bool:
-        return self.headers.get("Content-Length", "0").strip() != "0" or "Transfer-Encoding" in self.headers
+        lengths = self.headers.get_all("Content-Length", [])
+        return any(length.strip() != "0" for length in lengths) or "Transfer-Encoding" in self.headers
 
     def _break_off(self) -> None:
         """Resets the connection: whoever reads until its end must not take that for the answer's."""

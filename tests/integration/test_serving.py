@@ -28,9 +28,7 @@ from swarm_chain.core.varints import varint
 from swarm_chain.errors import ConfigurationError, PortInUse
 from swarm_chain.ports import MAX_BLOCK
 from swarm_chain.serving import Gateway, Limits
-from tests.ipfs import Daemon, ipfs
-
-__all__ = ["ipfs"]
+from tests.ipfs import Daemon
 
 RAW, CAR = "application/vnd.ipld.raw", "application/vnd.ipld.car"
 CONTENT = os.urandom(3 * CHUNK + 77)
@@ -462,14 +460,25 @@ def test_pipelined__requests_at_once__are_answered_in_order(gateway: Gateway, ro
     assert answer.endswith(b"?format=raw\n")
 
 
-def test_request_with_a_body__is_answered_and_the_connection_closed(gateway: Gateway, root: Cid) -> None:
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ("Content-Length: 26", 200),
+        ("Content-Length: 0\r\nContent-Length: 26", 200),
+        ("Transfer-Encoding: chunked", 200),
+        ("Content-Length : 26", 400),
+        ("no header\r\nTransfer-Encoding: chunked", 400),
+        (" folded\r\nContent-Length: 26", 400),
+    ],
+)
+def test_request_with_a_body__however_it_is_told__is_not_read_as_another_request(
+    gateway: Gateway, root: Cid, headers: str, status: int
+) -> None:
     with opened(gateway) as connection:
-        inner = b"GET /smuggled HTTP/1.1\r\n\r\n"
-        connection.sendall(
-            f"GET /ipfs/{root}?format=raw HTTP/1.1\r\nContent-Length: {len(inner)}\r\n\r\n".encode() + inner
-        )
+        inner = "GET /smuggled HTTP/1.1\r\n\r\n"
+        connection.sendall(f"GET /ipfs/{root}?format=raw HTTP/1.1\r\n{headers}\r\n\r\n{inner}".encode())
         answer = received(connection)
-    assert answer.startswith(b"HTTP/1.1 200")
+    assert answer.startswith(f"HTTP/1.1 {status} ".encode())
     assert answer.count(b"HTTP/1.1 ") == 1
 
 
