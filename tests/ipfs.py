@@ -21,6 +21,7 @@ import pytest
 import requests
 
 from swarm_chain import children
+from swarm_chain.devnet.ipfs_settings import ENVIRONMENT
 
 READY_TIMEOUT: Final = 60.0
 STOP_TIMEOUT: Final = 10.0
@@ -67,7 +68,7 @@ def running(repository: Path, *, program: str | None = None) -> Iterator[Daemon]
     """A node with a repository there, new or of an earlier one. Leaving the `with` stops it."""
     program = program or find_ipfs()
     assert program, NO_IPFS
-    environment = {**os.environ, "IPFS_PATH": str(repository)}
+    environment = {**os.environ, **ENVIRONMENT, "IPFS_PATH": str(repository)}
     if not (repository / "config").exists():
         _init(program, repository, environment)
     log = repository.with_suffix(".log")
@@ -107,7 +108,9 @@ def _keep_private(settings: dict[str, Any]) -> None:
         addresses["RPC"] = somewhere
     settings["Bootstrap"] = []
     settings["Routing"] = {"Type": "none"}
-    settings["AutoConf"] = {"Enabled": False}
+    # Kubo refuses to start where something is left to what it would have been told from outside.
+    settings |= {"AutoConf": {"Enabled": False}, "DNS": {"Resolvers": {}}}
+    settings.setdefault("Ipns", {})["DelegatedPublishers"] = []
     settings.setdefault("Discovery", {})["MDNS"] = {"Enabled": False}
 
 

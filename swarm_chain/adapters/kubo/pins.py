@@ -30,7 +30,8 @@ class Pins:
         """Keeps a block, or a tree, of which all is on the node already. Raises `PinFailed`, `StoreUnavailable`."""
         options = {
             "recursive": "true" if kind == "recursive" else "false",
-            # Kubo then says at once what is missing; js-ipfs looks for it until the time is over.
+            # Kubo then says at once that the block itself is missing; it looks for what is below until the time is over,
+            # and js-ipfs for all of it.
             "offline": "true",
         }
         command = Command(name="pin/add", arguments=(str(cid),), options=options, seconds=seconds)
