@@ -30,8 +30,8 @@ class Pins:
         """Keeps a block, or a tree, of which all is on the node already. Raises `PinFailed`, `StoreUnavailable`."""
         options = {
             "recursive": "true" if kind == "recursive" else "false",
-            # Kubo then says at once that the block itself is missing; it looks for what is below until the time is over,
-            # and js-ipfs for all of it.
+            # Kubo then says at once that the block itself is missing. It looks for what is below it until the time is
+            # over; js-ipfs does so for all of it.
             "offline": "true",
         }
         command = Command(name="pin/add", arguments=(str(cid),), options=options, seconds=seconds)
