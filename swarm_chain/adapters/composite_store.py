@@ -77,8 +77,9 @@ class CompositeStore:
     def get(self, cid: Cid, *, max_bytes: int = MAX_BLOCK) -> bytes:
         """The block from the first store that gives it; kept in the writable ones too where that one is not.
 
-        So a node serves what it fetched from others. Raises `BlockNotFound`, or what says more: `StoreUnavailable`,
-        `CidMismatch`, `TooLarge`, which no store that others run is believed at once.
+        So a node serves what it fetched from others. A corrupted copy on the way is repaired, whoever gave the bytes.
+        Raises `BlockNotFound`, or what says more: `StoreUnavailable`, `CidMismatch`, `TooLarge`, which no store that
+        others run is believed at once.
         """
         problems: list[StoreError | TooLarge] = []
         for index in self._in_order():
@@ -89,15 +90,20 @@ class CompositeStore:
                 problems.append(problem)
                 self._note(index, time.monotonic() - began)
                 continue
-            if not self.stores[index].is_writable:
+            corrupted = [problem for problem in problems if isinstance(problem, CorruptedBlock)]
+            for problem in corrupted:
+                log.warning("%s; %s has the right bytes", problem, self.stores[index].name)
+            if corrupted or not self.stores[index].is_writable:
                 self._keep(cid, data)
             return data
         raise _worst(problems)
 
     def _in_order(self) -> list[int]:
         """Which store to ask first, and which next: those that rest come last."""
-        now = time.monotonic()
-        return sorted(range(len(self.stores)), key=lambda index: self._rests_until[index] > now)
+        return sorted(range(len(self.stores)), key=self._rests)
+
+    def _rests(self, index: int) -> bool:
+        return self._rests_until[index] > time.monotonic()
 
     def _note(self, index: int, seconds: float) -> None:
         """Remembers that a store gave nothing in so much time."""
@@ -105,13 +111,15 @@ class CompositeStore:
             self._rests_until[index] = time.monotonic() + REST
 
     def _keep(self, cid: Cid, data: bytes) -> None:
-        """Reading must not fail because a copy could not be kept."""
-        for store in self.stores:
-            if store.is_writable:
+        """Reading must not fail because a copy could not be kept, nor wait for each block for a store that is away."""
+        for index, store in enumerate(self.stores):
+            if store.is_writable and not self._rests(index):
+                began = time.monotonic()
                 try:
                     store.put(cid, data)
                 except StoreError as error:
                     log.warning("%s could not keep a copy of %s: %s", store.name, cid, error)
+                    self._note(index, time.monotonic() - began)
 
     def has(self, cid: Cid) -> bool:
         """Whether a store that can be asked has the block."""

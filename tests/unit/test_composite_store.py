@@ -228,6 +228,38 @@ def test_get__only_a_read_only_store_has_it__the_writable_ones_keep_a_copy(tmp_p
     assert own.get(CID) == DATA
 
 
+def test_get__a_copy_is_corrupted_and_another_is_not__is_repaired(tmp_path: Path) -> None:
+    own, backup = LocalStore(tmp_path), MemoryStore()
+    store = CompositeStore([own, backup])
+    store.put(CID, DATA)
+    own.path(CID).write_bytes(b"other bytes")
+    assert store.get(CID) == DATA
+    assert own.get(CID) == DATA
+
+
+def test_get__a_store_that_is_away_takes_long_to_keep_no_copy__is_spared_for_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Away(MemoryStore):
+        asked = 0
+
+        def put(self, cid: Cid, data: bytes) -> None:
+            self.asked += 1
+            time.sleep(0.05)
+            raise StoreUnavailable("no answer")
+
+    monkeypatch.setattr(composite_store, "SLOW", 0.02)
+    monkeypatch.setattr(composite_store, "REST", 0.3)
+    served, away, own = LocalStore(tmp_path), Away(), MemoryStore()
+    blocks = {cid_of(data, Codec.RAW): data for data in (b"1", b"2", b"3")}
+    for cid, data in blocks.items():
+        served.put(cid, data)
+    store = CompositeStore([away, own, LocalStore(tmp_path, writable=False)])
+    assert [store.get(cid) for cid in blocks] == list(blocks.values())
+    assert away.asked == 1
+    assert all(map(own.has, blocks))
+
+
 def test_get__a_copy_cannot_be_kept__gives_the_block_all_the_same(tmp_path: Path) -> None:
     LocalStore(tmp_path).put(CID, DATA)
     full = FailingStore(StoreUnavailable)
