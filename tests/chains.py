@@ -127,8 +127,14 @@ class _Ticking:
         account = self._chain.account
         if account is None:
             return None
-        found = next(signer(index) for index in range(10) if signer(index).address == account)
-        return found.salt(self._chain.chain_id, self._chain.coordinator, round_number)
+        return _salt(account, self._chain.chain_id, self._chain.coordinator, round_number)
+
+
+@cache
+def _salt(account: Address, chain_id: int, coordinator: Address, round_number: RoundNumber) -> Salt:
+    """The account's own, which takes a signature to find."""
+    found = next(signer(index) for index in range(10) if signer(index).address == account)
+    return found.salt(chain_id, coordinator, round_number)
 
 
 class DevnetWorld:
