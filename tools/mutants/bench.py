@@ -23,7 +23,8 @@ LEFT_OUT: Final = ("Gas", "Invariants")
 """What measures, and what walks at random: a mutant must be killed by a test that says what should hold."""
 OF_THE_BYTES: Final = "test_GivenTheShippedSettings"
 """The test of the code's size: mutants are not optimised."""
-FUZZ_RUNS: Final = 256
+FUZZ_RUNS: Final = (16, 256)
+"""Inputs of each fuzzed function: few first, which kill most mutants, then more."""
 LONGEST: Final = 300.0
 """Seconds after which a mutant hangs: every call ends by its gas."""
 
@@ -89,8 +90,11 @@ class Bench:
         artifact = json.loads(self.artifact.read_text(encoding="utf-8"))
         artifact["bytecode"] = {"object": f"0x{bytecode}", "sourceMap": "", "linkReferences": {}}
         self.artifact.write_text(json.dumps(artifact), encoding="utf-8")
+        return next(filter(None, map(self._failure, FUZZ_RUNS)), None)
+
+    def _failure(self, fuzz_runs: int) -> str | None:
         try:
-            done = self._forge("test", "--fail-fast", "--no-match-test", OF_THE_BYTES)
+            done = self._forge("test", "--fail-fast", "--no-match-test", OF_THE_BYTES, fuzz_runs=fuzz_runs)
         except subprocess.TimeoutExpired:
             return "took too long"
         failed = next(_failures(done.stdout), None)
@@ -98,11 +102,11 @@ class Bench:
             raise BenchError(f"forge ended with {done.returncode}:\n{done.stdout[-4_000:]}")
         return failed
 
-    def _forge(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def _forge(self, *arguments: str, fuzz_runs: int = FUZZ_RUNS[0]) -> subprocess.CompletedProcess[str]:
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("FOUNDRY_", "FORGE_"))},
             "FOUNDRY_DYNAMIC_TEST_LINKING": "true",
-            "FOUNDRY_FUZZ_RUNS": str(FUZZ_RUNS),
+            "FOUNDRY_FUZZ_RUNS": str(fuzz_runs),
             "FOUNDRY_SOLC": str(self.root / "tools" / "mutants" / "solc-once"),
             "MUTANTS_ANSWERS": str(self.folder / "answers"),
         }
