@@ -5,18 +5,23 @@ from __future__ import annotations
 import re
 from base64 import b64decode
 from collections.abc import Callable, Iterator
+from io import BytesIO
 from typing import Any
 
 import pytest
 
+from swarm_chain.adapters.gateway_store import GatewayStore
+from swarm_chain.adapters.gateways.source import _is_in_order
 from swarm_chain.adapters.kubo.cids import cid_in
 from swarm_chain.adapters.kubo.pins import Pins
 from swarm_chain.adapters.kubo.rpc import Command, Refused, Rpc
 from swarm_chain.adapters.kubo_store import KuboStore
 from swarm_chain.config import StoreSettings
+from swarm_chain.core.cars import read_car
 from swarm_chain.core.cids import Cid, Codec, cid_of
 from swarm_chain.core.publication import Publication
 from swarm_chain.errors import BlockNotFound, PinFailed, StoreUnavailable
+from swarm_chain.ports import MAX_BLOCK
 from tests.rpc_server import Server, answer, recorded, replay, serving
 
 RECORDS: dict[str, dict[str, Any]] = {record["note"]: record for record in recorded()}
@@ -101,6 +106,36 @@ def test_unpin__what_is_pinned_or_not__is_no_error(node: Server) -> None:
     for note in ("pin/rm", "pin/rm not pinned"):
         node.say = replay(RECORDS[note])
         Pins(rpc_at(node)).remove(ROOT)
+
+
+# -------------------------------------------------------------------------------------------------------- its gateway
+
+
+def gateway_at(node: Server) -> GatewayStore:
+    return GatewayStore([f"http://127.0.0.1:{node.port}"])
+
+
+def test_gateway__a_block__is_the_block(node: Server) -> None:
+    node.say = replay(RECORDS["gateway, raw block"])
+    assert gateway_at(node).get(ROOT) == DOCUMENT
+    ((path, options, headers, _),) = node.heard
+    assert (path, options) == (f"/ipfs/{ROOT}", {"format": "raw"})
+    assert headers["accept"] == RECORDS["gateway, raw block"]["headers"]["Content-Type"]
+
+
+def test_gateway__what_nobody_has__is_asked_for_once(node: Server) -> None:
+    assert MISSING is not None
+    node.say = replay(RECORDS["gateway, no such CID"])
+    with pytest.raises(StoreUnavailable, match="did not find it in its time"):
+        gateway_at(node).get(MISSING)
+    assert len(node.heard) == 1, "Kubo has looked for it for half a minute"
+
+
+def test_gateway__a_car__says_that_it_is_in_the_order_that_is_read(node: Server) -> None:
+    said = RECORDS["gateway, CAR of one block"]
+    assert _is_in_order(said["headers"]["Content-Type"])
+    body = BytesIO(b64decode(said["body"]["base64"]))
+    assert list(read_car(body, max_block=MAX_BLOCK)) == [(ROOT, DOCUMENT)]
 
 
 # --------------------------------------------------------------------------------------------------------------- errors

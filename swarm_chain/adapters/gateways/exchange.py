@@ -238,6 +238,8 @@ def _check_status(response: HTTPResponse) -> None:
         raise Failure(Kind.MISSING, f"does not have it (status {status})")
     if 300 <= status < 400:
         raise Failure(Kind.REFUSED, f"answers with a redirect (status {status}), which is never followed")
+    if status == 504:
+        raise Failure(Kind.SLOW, "did not find it in its time (status 504)")
     if status == 429 or status >= 500:
         raise Failure(Kind.TROUBLE, f"fails with status {status}", wait=_retry_after(response))
     raise Failure(Kind.REFUSED, f"answers with status {status}")
