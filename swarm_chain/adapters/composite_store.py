@@ -90,9 +90,9 @@ class CompositeStore:
                 problems.append(problem)
                 self._note(index, time.monotonic() - began)
                 continue
-            corrupted = [problem for problem in problems if isinstance(problem, CorruptedBlock)]
-            for problem in corrupted:
-                log.warning("%s; %s has the right bytes", problem, self.stores[index].name)
+            corrupted = [one for one in problems if isinstance(one, CorruptedBlock)]
+            for one in corrupted:
+                log.warning("%s; %s has the right bytes", one, self.stores[index].name)
             if corrupted or not self.stores[index].is_writable:
                 self._keep(cid, data)
             return data
