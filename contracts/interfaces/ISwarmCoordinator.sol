@@ -6,13 +6,7 @@ pragma solidity ^0.8.30;
 /// model the swarm agreed on. It holds digests only: each is the sha2-256 of a canonical DAG-CBOR document on IPFS, so
 /// that `cidOf(digest)` is its address there. It never learns what a tensor is.
 ///
-/// @dev Assumptions about the outside world.
-/// For correctness:
-///  - sha2-256 and keccak256 are collision resistant; a node's key signs only what the node wants.
-///  - Fewer than a quorum of the nodes expected in a round collude. A registrar is trusted with who belongs.
-/// For liveness:
-///  - `block.timestamp` grows with real time, and a transaction is included well within the shortest window.
-///  - At least `max(minUpdates, quorum)` of the expected nodes take part in a round.
+/// What it assumes about the outside world stands at the end.
 interface ISwarmCoordinator {
     // ------------------------------------------------------------------------------------------------------- types
 
@@ -571,4 +565,31 @@ interface ISwarmCoordinator {
     /// @notice The commitment of `account` in the running or last round; zero when it has none, or revealed.
     /// @param account Any account.
     function commitmentOf(address account) external view returns (bytes32);
+
+    // ------------------------------------------------------------------------- assumptions about the outside world
+
+    // For correctness: without them the head can be what no quorum of independent nodes found.
+    //
+    //  1. The chain runs the code as the EVM is specified, blocks as deep as the agents' confirmations ask for stay, and
+    //     no other chain has the same id.
+    //  2. sha2-256 and keccak256 are collision resistant; signatures of accounts and of ERC-1271 wallets cannot be
+    //     forged, and a node's key signs only what the node wants.
+    //  3. In each round, fewer than a quorum of the nodes expected in it collude; the others attest only to what they
+    //     merged themselves. So the admin and the registrars let independent nodes in and keep them; where registration
+    //     is open, nobody makes a quorum of accounts.
+    //  4. Nobody keeps honest nodes' transactions out of blocks for `absenceLimit` finalised rounds. Whoever can, makes
+    //     them absent, has them suspended, and so chooses who is left, a minority at a time.
+    //  5. Salts stay secret until the update is revealed. Otherwise an update that can be guessed can be recognised
+    //     before; even then it cannot be revealed from another account.
+    //
+    // For liveness only: without them rounds abort or wait, and the head stays what it was.
+    //
+    //  6. `block.timestamp` grows with real time, and a transaction is included well within the shortest window.
+    //  7. At least `max(minUpdates, quorum)` of the nodes expected in a round take part, a quorum of them can read the
+    //     same updates somewhere, and merging these gives the same bytes everywhere.
+    //  8. Some active node has the gas to open a round, and somebody to close its phases; blocks have room for them.
+    //  9. A registrar can still sign, where nodes that resume and stay away again must be kept from being expected.
+    //
+    // Not assumed: that clocks are exact, that all see the chain at the same time, that a document is there or well
+    // formed, that a number of samples is true, or that whoever calls is a node.
 }

@@ -28,6 +28,7 @@ FUZZ_RUNS: Final = (16, 256)
 LONGEST: Final = 300.0
 """Seconds after which a mutant hangs: every call ends by its gas."""
 
+_COMMENT: Final = re.compile(r"^\s*//.*\n", re.MULTILINE)
 _FAILURE: Final = re.compile(r"^\[FAIL[^\n]*?\] (\w+)\(", re.MULTILINE)
 _SUITE: Final = re.compile(r"^Ran \d+ tests? for (\S+:\w+)$", re.MULTILINE)
 
@@ -46,8 +47,9 @@ def test_sources(root: Path) -> dict[str, str]:
 
 
 def digest_of(sources: Mapping[str, str]) -> str:
-    """What names these sources."""
-    return sha256(json.dumps(sources, sort_keys=True).encode()).hexdigest()[:16]
+    """What names these sources, whatever their comments say."""
+    code = {name: _COMMENT.sub("", text) for name, text in sources.items()}
+    return sha256(json.dumps(code, sort_keys=True).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, kw_only=True)
