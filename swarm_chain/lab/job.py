@@ -10,6 +10,7 @@ from swarm_chain.core.merge import parse_rule
 from swarm_chain.lab.game import Played, play
 from swarm_chain.lab.ground import Deal
 from swarm_chain.lab.nodes import Nodes
+from swarm_chain.lab.quiet import quiet
 from swarm_chain.lab.settings import LabSettings
 
 
@@ -26,7 +27,7 @@ class Job:
     def play(self) -> list[Played]:
         """The games, in the order of their attacks."""
         rule, seed = parse_rule(self.rule), self.deal.seed
-        with tempfile.TemporaryDirectory(prefix="swarm-chain-lab-") as folder:
+        with quiet(), tempfile.TemporaryDirectory(prefix="swarm-chain-lab-") as folder:
             ground = self.deal.write(Path(folder))
             nodes = Nodes(ground, byzantine=self.byzantine, seed=seed)
             return [
