@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -118,9 +118,9 @@ def start_from_file(task: Task, path: Path) -> Start:
     Raises `ConfigurationError`, `MalformedWeights`, and `ShapeMismatch`, naming each tensor that does not fit.
     """
     from swarm_chain.adapters.torch_parameters import check_same
-    from swarm_chain.adapters.torch_trainer import initial_tensors
+    from swarm_chain.adapters.torch_trainer import initial_tensors, tied_tensors
 
-    given = _safetensors_in(path)
+    given = _with_ties(_safetensors_in(path), tied_tensors(task))
     shared, frozen = initial_tensors(task)
     wanted = {**shared, **frozen}
     found = {name: array for name, array in given.items() if name in wanted or not _is_private(task, name)}
@@ -237,6 +237,15 @@ def _frozen_in(document: TaskDocument, get: Get, specs: Specs) -> Parameters:
 
 def _file_in(get: Get, link: Cid, limit: int) -> bytes:
     return b"".join(unixfs.read(get, unixfs.find_file(get, link, max_bytes=limit)))
+
+
+def _with_ties(given: Parameters, tied: Iterable[Collection[str]]) -> Parameters:
+    """The same under all names of a tensor that has several: `safetensors.torch.save_model` writes it under one."""
+    found = dict(given)
+    for several in tied:
+        known = sorted(found.keys() & set(several))
+        found |= {name: found[known[0]] for name in several if known and name not in found}
+    return found
 
 
 def _is_private(task: Task, name: str) -> bool:

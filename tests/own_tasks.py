@@ -37,6 +37,18 @@ class Parts(Task):
         return nn.functional.mse_loss(outputs, targets)
 
 
+class Tied(Parts):
+    """A first and a last layer that are one tensor, as a language model's embedding and its output layer are."""
+
+    private: ClassVar[tuple[str, ...]] = ()
+    frozen: ClassVar[tuple[str, ...]] = ()
+
+    def model(self) -> nn.Module:
+        model = nn.Sequential(nn.Linear(3, 3), nn.Tanh(), nn.Linear(3, 3), nn.Linear(3, 1))
+        model[2].weight = model[0].weight
+        return model
+
+
 class Line(Task):
     """The least that can be trained: `data` is how many rows."""
 

@@ -32,6 +32,15 @@ def parameters_of(module: Module) -> dict[str, NDArray[Any]]:
     return {name: to_array(name, tensor) for name, tensor in sorted(module.state_dict().items())}
 
 
+def tied_names(module: Module) -> list[frozenset[str]]:
+    """Names in a module's state dict that mean one tensor, such as an embedding that is the output layer too."""
+    places: dict[tuple[torch.device, int], set[str]] = {}
+    for name, tensor in module.state_dict().items():
+        if isinstance(tensor, Tensor) and not is_lazy(tensor) and tensor.numel():
+            places.setdefault((tensor.device, tensor.data_ptr()), set()).add(name)
+    return [frozenset(names) for names in places.values() if len(names) > 1]
+
+
 def load_parameters(module: Module, parameters: Parameters) -> None:
     """Copies parameters into a module. Raises `ShapeMismatch`, naming each tensor that does not fit exactly."""
     check_same(parameters_of(module), parameters)

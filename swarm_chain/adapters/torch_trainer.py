@@ -22,6 +22,7 @@ from swarm_chain.adapters.torch_parameters import (
     load_parameters,
     parameters_of,
     require_finite,
+    tied_names,
     to_array,
     to_tensor,
 )
@@ -99,9 +100,21 @@ def initial_parameters(task: Task) -> Parameters:
 
 def initial_tensors(task: Task) -> tuple[Parameters, Parameters]:
     """What a task's model starts from: the shared tensors, and the frozen ones."""
-    found = _at_start(task)
-    layers = Layers.of(found.keys(), private=task.private, frozen=task.frozen)
+    with _repeatable(task, 0, CPU):
+        module = task.model()
+    found, layers = parameters_of(module), layers_of(task, module)
     return _picked(found, layers.shared), _picked(found, layers.frozen)
+
+
+def layers_of(task: Task, module: Module) -> Layers:
+    """Which of a module's tensors a task shares. Raises `TaskError` for patterns that do not fit the module."""
+    return Layers.of(module.state_dict().keys(), private=task.private, frozen=task.frozen, tied=tied_names(module))
+
+
+def tied_tensors(task: Task) -> list[frozenset[str]]:
+    """Names that mean one tensor of a task's model."""
+    with _repeatable(task, 0, CPU):
+        return tied_names(task.model())
 
 
 def score(task: Task, parameters: Parameters, examples: Dataset[Any], *, memory: Parameters = NOTHING) -> Metrics:
@@ -142,7 +155,7 @@ class TaskModel:
         require_finite(parameters, what="the parameters to start from", advice="start from another model")
         self._task, self.module = task, task.model()
         own = parameters_of(self.module)
-        self._layers = Layers.of(own.keys(), private=task.private, frozen=task.frozen)
+        self._layers = layers_of(task, self.module)
         # What no swarm brings and no training left behind is as the task's seed makes it, in every round.
         start = _at_start(task) if task.private or task.frozen else own
         self._frozen = task.frozen_parameters or _picked(start, self._layers.frozen)

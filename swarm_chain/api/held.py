@@ -7,10 +7,9 @@ from collections.abc import Collection
 from torch.nn import Module
 
 from swarm_chain.adapters.torch_parameters import parameters_of, require_finite, to_tensor
-from swarm_chain.adapters.torch_trainer import PRIVATE
+from swarm_chain.adapters.torch_trainer import PRIVATE, layers_of
 from swarm_chain.core.weights import Specs, check_shapes, specs_of
 from swarm_chain.tasks.base import Task
-from swarm_chain.tasks.layers import Layers
 from swarm_chain.types import Parameters
 
 _LOOK = "look for extreme values in the data, or lower the learning rate"
@@ -23,7 +22,7 @@ class HeldModel:
         """Raises `ShapeMismatch`, naming each tensor that is not the swarm's, and `TaskError`."""
         own = parameters_of(module)
         self.module = module
-        self._layers = Layers.of(own.keys(), private=task.private, frozen=task.frozen)
+        self._layers = layers_of(task, module)
         self._specs = specs_of(own)
         check_shapes(shared, specs_of(_picked(own, self._layers.shared)))
         self._frozen = task.frozen_parameters or _picked(own, self._layers.frozen)

@@ -18,8 +18,20 @@ class Layers:
     frozen: frozenset[str]
 
     @classmethod
-    def of(cls, names: Collection[str], *, private: Sequence[str], frozen: Sequence[str]) -> Layers:
-        """A model's tensors by a task's patterns. Raises `TaskError` for a pattern that does not fit the model."""
+    def of(
+        cls,
+        names: Collection[str],
+        *,
+        private: Sequence[str],
+        frozen: Sequence[str],
+        tied: Sequence[Collection[str]] = (),
+    ) -> Layers:
+        """A model's tensors by a task's patterns. Raises `TaskError` for a pattern that does not fit the model.
+
+        `tied` are the names that mean one tensor: where one of them is private or frozen, all must be.
+        """
+        if not names:
+            raise TaskError("the model has no tensors: there is nothing to train")
         _require_patterns(private, "private")
         _require_patterns(frozen, "frozen")
         for pattern in (*private, *frozen):
@@ -30,7 +42,18 @@ class Layers:
             raise TaskError(f"private and frozen at once: {', '.join(sorted(both))}; choose one")
         if not (shared := frozenset(names) - kept - fixed):
             raise TaskError("every tensor of the model is private or frozen: leave one for the swarm to train")
-        return cls(shared=shared, private=kept, frozen=fixed)
+        made = cls(shared=shared, private=kept, frozen=fixed)
+        for several in tied:
+            made._require_together(several)
+        return made
+
+    def _require_together(self, several: Collection[str]) -> None:
+        """A private tensor would leave its node under its other name, and a frozen one would be trained by it."""
+        if not any(part.issuperset(several) for part in (self.shared, self.private, self.frozen)):
+            raise TaskError(
+                f"{' and '.join(sorted(several))} are one tensor of the model: name all of them in `private`, or in "
+                "`frozen`, or none"
+            )
 
 
 def _require_patterns(patterns: object, what: str) -> None:

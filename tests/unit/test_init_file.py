@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file, save_model
 
 from swarm_chain.adapters.torch_trainer import initial_tensors, module_of
 from swarm_chain.core import weights
 from swarm_chain.core.documents import MergeSettings
 from swarm_chain.errors import ConfigurationError, MalformedWeights, NotFinite, ShapeMismatch
 from swarm_chain.genesis import Genesis, make_genesis, start_from_file
-from tests.own_tasks import Parts
+from tests.own_tasks import Parts, Tied
 
 
 def pretrained() -> dict[str, torch.Tensor]:
@@ -98,6 +98,17 @@ def test_start_from_file__tensors_differ__each_is_named(path: Path, change: Call
         started(path)
     assert f"{path}: " in str(caught.value)
     assert said in str(caught.value)
+
+
+def test_start_from_file__tied_tensor_saved_under_one_of_its_names__is_taken_for_all(path: Path) -> None:
+    torch.manual_seed(77)
+    model = Tied().model()
+    save_model(model, str(path))
+    assert len(load_file(path)) == len(model.state_dict()) - 1
+    made = make_genesis(Tied(), MergeSettings(rule="mean"), start=start_from_file(Tied(), path))
+    found = weights.decode(made.weights)
+    assert found.keys() == model.state_dict().keys()
+    assert all(np.array_equal(array, model.state_dict()[name].numpy()) for name, array in found.items())
 
 
 @pytest.mark.parametrize("name", ["body.weight", "stem.0.weight"])

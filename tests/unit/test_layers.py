@@ -20,7 +20,7 @@ from swarm_chain.errors import BlockNotFound, NotFinite, ShapeMismatch, TaskErro
 from swarm_chain.genesis import Genesis, Start, hyperparameters_in, make_genesis, put_genesis, same_task
 from swarm_chain.tasks.layers import Layers
 from swarm_chain.types import Parameters, RoundNumber, TrainingOutcome
-from tests.own_tasks import Parts
+from tests.own_tasks import Parts, Tied
 from tests.swarm import TorchSwarm
 
 NAMES = ("body.bias", "body.weight", "head.bias", "head.weight", "stem.weight")
@@ -78,6 +78,38 @@ def test_layers__nothing_left_to_share__is_refused() -> None:
 def test_layers__no_tuple_of_texts__is_refused(patterns: Any) -> None:
     with pytest.raises(TaskError, match=r"give a tuple of patterns, like \('head\.\*',\)"):
         Layers.of(NAMES, private=patterns, frozen=())
+
+
+def test_layers__no_tensors__says_so() -> None:
+    with pytest.raises(TaskError, match="the model has no tensors"):
+        Layers.of((), private=(), frozen=())
+
+
+# ----------------------------------------------------------------------------------------------------------------- tied
+
+
+@pytest.mark.parametrize("kind", ["private", "frozen"])
+def test_train__one_name_of_a_tied_tensor_alone__is_refused(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Tied, kind, ("2.weight",))
+    for do in (lambda: initial_parameters(Tied()), lambda: train(Tied(), initial_parameters(Parts()), {}, 1)):
+        with pytest.raises(TaskError, match=r"0\.weight and 2\.weight are one tensor of the model: name all of them"):
+            do()
+
+
+@pytest.mark.parametrize("kind", ["private", "frozen"])
+def test_train__all_names_of_a_tied_tensor__stay_or_are_fixed(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Tied, kind, ("0.weight", "2.weight"))
+    outcome = train(Tied(), initial_parameters(Tied()), {}, 1)
+    assert outcome.parameters.keys() == {"0.bias", "2.bias", "3.bias", "3.weight"}
+    assert len(outcome.memory) == (2 if kind == "private" else 0)
+
+
+def test_swarm__tied_tensors__stay_one_through_every_merge(tmp_path: Path) -> None:
+    swarm = TorchSwarm(tmp_path, Tied, ["1", "2"])
+    swarm.run(rounds=2)
+    head = swarm.parameters_of(swarm.head())
+    assert np.array_equal(head["0.weight"], head["2.weight"])
+    assert not np.array_equal(head["0.weight"], initial_parameters(Tied())["0.weight"])
 
 
 # -------------------------------------------------------------------------------------------------------------- private
