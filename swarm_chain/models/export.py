@@ -42,7 +42,9 @@ def export_model(
     `fetch_model` do.
     """
     card = card_path(file)
-    if not replace:
+    if replace:
+        _require_no_folder(file, card)
+    else:
         _require_free(file, card)
     agreed = reading.agreed(number)
     with _temporary(file) as weights, _temporary(card) as text:
@@ -52,8 +54,9 @@ def export_model(
         _place(text, card, replace=replace)
         try:
             _place(weights, file, replace=replace)
-        except WouldOverwrite:
-            card.unlink(missing_ok=True)
+        except (WouldOverwrite, OSError):
+            if not replace:
+                card.unlink(missing_ok=True)
             raise
         sync_folder(file.absolute().parent)
     return Exported(agreed=agreed, file=file, card=card, fetched=fetched)
@@ -71,6 +74,12 @@ def _require_free(*paths: Path) -> None:
     for path in paths:
         if os.path.lexists(path):
             raise _would_overwrite(path)
+
+
+def _require_no_folder(*paths: Path) -> None:
+    for path in paths:
+        if path.is_dir():
+            raise ConfigurationError(f"{path} is a folder: give the name of a file in it, or another")
 
 
 def _would_overwrite(path: Path) -> WouldOverwrite:

@@ -75,8 +75,9 @@ class ModelFolder:
                 _remove(leftover)
 
     def holds(self, agreed: Agreed) -> bool:
-        """Whether `current` is this model."""
-        return (self.root / CURRENT).is_symlink() and (self.root / CURRENT).readlink().name == _name(agreed)
+        """Whether `current` is this model, and all of it is there."""
+        current = self.root / CURRENT
+        return current.is_symlink() and current.readlink().name == _name(agreed) and _is_whole(current, agreed)
 
     def add(self, agreed: Agreed, fill: Fill) -> Path:
         """Makes a model the current one, and removes those that are not kept; its own folder."""

@@ -123,6 +123,16 @@ def test_export_model__told_to_replace__replaces_both(script: Script, tmp_path: 
     assert files_in(tmp_path) == ["m.safetensors", "m.safetensors.md"]
 
 
+@pytest.mark.parametrize("there", ["m.safetensors", "m.safetensors.md"])
+def test_export_model__told_to_replace_a_folder__is_refused_and_leaves_nothing(
+    script: Script, tmp_path: Path, there: str
+) -> None:
+    (tmp_path / there).mkdir()
+    with pytest.raises(ConfigurationError, match=f"{there} is a folder"):
+        export_model(read(script), None, tmp_path / "m.safetensors", replace=True)
+    assert files_in(tmp_path) == [there]
+
+
 def test_export_model__folder_that_is_not_there__says_so(script: Script, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="cannot be written: No such file or directory; choose another place"):
         export_model(read(script), None, tmp_path / "nowhere" / "m.safetensors")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -209,6 +210,18 @@ def test_pull__model_there_was_harmed_before_it_became_current__is_fetched_anew(
     (pulled.version / "model.safetensors").write_bytes(b"harmed")
     (tmp_path / "current").unlink()
     puller(script, tmp_path).pull()
+    assert import_file(tmp_path / "current" / "model.safetensors").cid == pulled.agreed.document.weights
+
+
+@pytest.mark.parametrize("lost", ["", "model.safetensors", "model.json"])
+def test_pull__current_model_was_removed_by_somebody__is_fetched_anew(
+    script: Script, tmp_path: Path, lost: str
+) -> None:
+    pulled = puller(script, tmp_path).pull()
+    assert pulled is not None
+    gone = pulled.version / lost
+    gone.unlink() if lost else shutil.rmtree(gone)
+    assert puller(script, tmp_path).pull() == pulled
     assert import_file(tmp_path / "current" / "model.safetensors").cid == pulled.agreed.document.weights
 
 
