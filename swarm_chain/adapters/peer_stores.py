@@ -180,4 +180,7 @@ def _error(none: NoneArrivedError, cid: Cid, *, resting: bool) -> StoreError:
         return StoreUnavailable(str(troubles[-1]))
     if not none.in_time or resting:
         return StoreUnavailable(f"the peers that may have the block {cid} do not answer; it is tried again")
-    return BlockNotFound(f"no peer that announced where it serves has the block {cid}; start the agent that has it")
+    return BlockNotFound(
+        f"no peer that announced where it serves has the block {cid}; start the agent that has it, or give a store "
+        "that does"
+    )

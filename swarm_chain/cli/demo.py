@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -371,7 +372,7 @@ def _say_next(report: DemoReport, page: Path | None) -> None:
     say(f"\n{folder} holds the report (report.json), the {documents}, nodes and logs")
     say(f"a page with curves, to open in a browser: {folder / 'report.html'}")
     say(f"the chain goes on at {report.rpc_url}")
-    where = f"--rpc {report.rpc_url} --store {report.store}"
+    where = f"--rpc {report.rpc_url} --store {shlex.quote(report.store)}"
     running = " ".join(str(one.pid) for one in report.ipfs)
     next_steps(
         f"swarm-chain audit {contract} {where}",

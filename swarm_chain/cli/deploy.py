@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -311,7 +312,7 @@ def _where(target: Target) -> str:
 
 def _next(report: DeploymentReport, target: Target, stores: Sequence[str]) -> None:
     name, where = report.deployment.name, _where(target)
-    store = "".join(f" --store {spec}" for spec in stores)
+    store = "".join(f" --store {shlex.quote(spec)}" for spec in stores)
     told, served = store, _served(target, stores)
     if served is not None:
         command, url = served
@@ -339,7 +340,7 @@ def _served(target: Target, stores: Sequence[str]) -> tuple[str, str] | None:
         return None
     address = address_towards(target.rpc_urls)
     host = "ADDRESS" if address is None else str(address)
-    store = next((f" --store {spec}" for spec in stores if is_folder(spec)), "")
+    store = next((f" --store {shlex.quote(spec)}" for spec in stores if is_folder(spec)), "")
     return f"swarm-chain store serve{store} --host {host}", url_of(host, SERVED_PORT)
 
 
@@ -370,7 +371,7 @@ def _offer(
 
 def _next_of_successor(report: DeploymentReport, target: Target, stores: Sequence[str]) -> None:
     name, where = report.deployment.name, _where(target)
-    store = "".join(f" --store {spec}" for spec in stores)
+    store = "".join(f" --store {shlex.quote(spec)}" for spec in stores)
     next_steps(
         "swarm-chain join CODE        (each node, with the code in its file; data as in the earlier swarm)",
         "swarm-chain agent run NODE",

@@ -66,12 +66,15 @@ class DigestParam(click.ParamType[Digest]):
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Digest:
         """32 bytes."""
         from swarm_chain.core.cids import document_digest, parse_cid
+        from swarm_chain.errors import InvalidCid
 
         if isinstance(value, bytes):
             return Digest(value)
         text = str(value)
         if re.fullmatch("(0x)?[0-9a-fA-F]{64}", text):
             return Digest(bytes.fromhex(text.removeprefix("0x")))
+        if not text.startswith(("b", "f")):
+            raise InvalidCid(f"{text[:80]!r} is no digest, 0x and 64 hexadecimal digits, and no CID; copy it again")
         return document_digest(parse_cid(text))
 
 

@@ -93,7 +93,7 @@ class Deployments:
             )
         known = ", ".join(sorted(finished))
         what = f"no deployment {name}" if name else "several deployments"
-        raise DeploymentError(f"{self.path} has {what} on chain {chain_id}; give --contract with one of {known}")
+        raise DeploymentError(f"{self.path} has {what} on chain {chain_id}; name one of {known}, or give an address")
 
     def save(self, deployment: Deployment) -> None:
         """Writes one deployment down beside the others, durably and whole. Raises `DeploymentError`."""

@@ -87,6 +87,11 @@ def test_convert__anything_else__is_refused(kind: click.ParamType[Any], text: st
         kind.convert(text, None, None)
 
 
+def test_convert__half_a_digest__says_what_a_digest_is() -> None:
+    with pytest.raises(InvalidCid, match="'0x12' is no digest, 0x and 64 hexadecimal digits"):
+        DIGEST.convert("0x12", None, None)
+
+
 def test_convert__a_cid_of_weights__is_no_digest_on_chain() -> None:
     with pytest.raises(InvalidCid, match="names no document"):
         DIGEST.convert("bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku", None, None)
