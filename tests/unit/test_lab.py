@@ -13,17 +13,21 @@ from jsonschema import Draft202012Validator
 
 from swarm_chain.core.cids import Codec, cid_of
 from swarm_chain.core.merge import parse_rule
+from swarm_chain.core.unixfs import import_bytes
+from swarm_chain.core.weights import encode
 from swarm_chain.demo.settings import DemoSettings
 from swarm_chain.errors import ConfigurationError, MergeError
-from swarm_chain.lab import LabReport, LabSettings, run_lab, usual_rules
+from swarm_chain.lab import LabReport, LabSettings, find_attack, run_lab, usual_rules
 from swarm_chain.lab.fairness import Treatment
 from swarm_chain.lab.game import Played, RealGame
 from swarm_chain.lab.ground import Deal, address_of, name_of
 from swarm_chain.lab.job import Job, deal_of, jobs_of
 from swarm_chain.lab.nodes import Nodes, flipped
+from swarm_chain.lab.rogue import Plan, RogueTrainer
 from swarm_chain.schemas import load_schema
 from swarm_chain.tasks import load_task
 from swarm_chain.tasks.digits_data import all_rows, is_test, read_rows
+from swarm_chain.types import RoundNumber
 from tests.command_line import CommandLine
 
 SETTINGS = LabSettings(
@@ -92,9 +96,9 @@ def test_nodes__the_same_base_again__is_not_trained_again(tmp_path: Path) -> Non
     swarm_nodes = Nodes(deal_of(SETTINGS, 0).write(tmp_path), byzantine=1, seed=0)
     base = {name: np.zeros_like(array) for name, array in _initial().items()}
     link = cid_of(b"base", Codec.DAG_CBOR)
-    (first,) = swarm_nodes.trained([0], base, link, 1)  # type: ignore[arg-type]
-    (again,) = swarm_nodes.trained([0], base, link, 1)  # type: ignore[arg-type]
-    (later,) = swarm_nodes.trained([0], base, link, 2)  # type: ignore[arg-type]
+    (first,) = swarm_nodes.trained([0], base, link, RoundNumber(1))
+    (again,) = swarm_nodes.trained([0], base, link, RoundNumber(1))
+    (later,) = swarm_nodes.trained([0], base, link, RoundNumber(2))
     assert again is first
     assert any(not np.array_equal(first[name], later[name]) for name in first)
 
@@ -103,6 +107,19 @@ def _initial() -> Any:
     from swarm_chain.adapters.torch_trainer import initial_parameters
 
     return initial_parameters(SETTINGS.task)
+
+
+def test_rogue_trainer__sends_what_its_node_sends_in_the_game(tmp_path: Path) -> None:
+    plan = Plan(deal=deal_of(replace(SETTINGS, byzantine=2), 0), byzantine=2, attack="sign_flip+jitter", node=3)
+    plan.write(tmp_path / "plan.json")
+    assert Plan.read(tmp_path / "plan.json") == plan
+    base = _initial()
+    link, number = import_bytes(encode(base)).cid, RoundNumber(1)
+    nodes = Nodes(plan.deal.write(tmp_path), byzantine=2, seed=0)
+    both = nodes.attacked(plan.attack, find_attack(plan.attack), base, link, number)
+    done = RogueTrainer(plan, tmp_path).train(base, memory={}, round_number=number, on_progress=lambda share: None)
+    assert encode(done.parameters) == encode(both[1]) != encode(both[0])
+    assert done.samples == nodes.samples(3)
 
 
 @pytest.fixture(scope="module")
