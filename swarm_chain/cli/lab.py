@@ -99,7 +99,7 @@ def lab(
     real: bool,
     json_file: Path | None,
 ) -> None:
-    """Attack a swarm, and show what is left of its model under each merge rule.
+    """Attack a swarm, and show what each merge rule leaves of its model.
 
     Some of the nodes attack in every round. They see what the honest ones trained before they send theirs, which in a
     sealed swarm nobody can. Updates are judged and merged by the code that agents run. The tables have a row for each
