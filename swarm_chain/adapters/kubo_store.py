@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from swarm_chain.adapters.kubo.cids import cid_in
+from swarm_chain.adapters.kubo.history import History
 from swarm_chain.adapters.kubo.pins import Pins
 from swarm_chain.adapters.kubo.pruning import Shelf
 from swarm_chain.adapters.kubo.rpc import Command, File, Refused, Rpc, TooMuch, TooSlow
@@ -48,7 +49,8 @@ class KuboStore:
     """A node's blocks, for as many threads as like.
 
     What is published is pinned, all that it links to included. Where that is too much for the node to walk through, or
-    it cannot have all of it, a document is pinned by itself and its files with all their blocks.
+    it cannot have all of it, or some of it is what nobody has judged, a document is pinned by itself and its files with
+    all their blocks.
     """
 
     def __init__(self, settings: StoreSettings, *, name: str = "", writable: bool = True) -> None:
@@ -58,6 +60,7 @@ class KuboStore:
         self._rpc = Rpc(self._name, settings)
         self._pins = Pins(self._rpc)
         self._shelf = Shelf(self._pins, self._here)
+        self._history = History(self.get)
         self._pins_all = True
 
     @property
@@ -174,6 +177,7 @@ class KuboStore:
         """In one call, the document pinned with all that it links to; why not, where that cannot be."""
         upload = _Upload(publication)
         try:
+            self._history.require_judged(publication.root, publication.document)
             self._import(upload, pin=True)
             # What no link leads to is not pinned yet.
             for root in self._files_of(upload) - set(_files_linked(publication)):

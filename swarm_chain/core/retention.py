@@ -177,6 +177,26 @@ def files_named(cid: Cid, data: bytes) -> Iterator[Cid]:
         return
 
 
+def base_of(document: bytes) -> Cid | None:
+    """The result that an update or a result starts from; None for a genesis of its own, and for what is neither."""
+    found = _decoded(document)
+    return found.base if isinstance(found, ResultDocument | UpdateDocument) else None
+
+
+def unjudged(document: bytes) -> tuple[Cid, ...]:
+    """The updates that a result names without that anybody has judged what they link to; none for what is no result."""
+    found = _decoded(document)
+    excluded = found.excluded if isinstance(found, ResultDocument) else ()
+    return tuple(one.update for one in excluded if one.reason not in JUDGED)
+
+
+def _decoded(document: bytes) -> Document | None:
+    try:
+        return decode(document)
+    except Malformed:
+        return None
+
+
 def _filed(event: Event) -> Filed | None:
     if isinstance(event, RoundFinalized):
         return Filed(round=event.round, is_result=True, cid=document_cid(event.result))

@@ -24,11 +24,11 @@ from swarm_chain.agent.pruning import Pruning
 from swarm_chain.config import StoreSettings
 from swarm_chain.core import dagcbor
 from swarm_chain.core.cids import Cid, Codec, cid_of
-from swarm_chain.core.documents import MergeSettings
+from swarm_chain.core.documents import Excluded, MergeSettings, Reason, ResultDocument, genesis
 from swarm_chain.core.publication import Publication
 from swarm_chain.core.unixfs import CHUNK, File, import_bytes, import_file, read
 from swarm_chain.errors import BlockNotFound, StoreUnavailable
-from swarm_chain.types import Address
+from swarm_chain.types import Address, RoundNumber
 from tests.histories import task_document
 from tests.ipfs import Daemon, find_ipfs, running
 from tests.swarm import Swarm
@@ -125,6 +125,44 @@ def test_publish__frozen_tensors_came_before_the_task_that_names_them__are_pinne
     store.publish(Publication(document=task.encode()))
     assert store.pinned({task.cid(), file}) == {task.cid(), file}
     assert file in pins(ipfs).listed("recursive")
+
+
+def result_after(base: ResultDocument, reason: Reason, update: Cid) -> tuple[ResultDocument, bytes]:
+    """A result that leaves an update out, and its weights."""
+    weights = os.urandom(CHUNK + 1)
+    left_out = Excluded(node=Address(bytes(20)), update=update, reason=reason)
+    file = import_bytes(weights)
+    changes = {"chain": 1, "contract": Address(bytes(20)), "round": RoundNumber(base.round + 1), "base": base.cid()}
+    return replace(base, **changes, weights=file.cid, bytes=file.size, excluded=(left_out,)), weights
+
+
+@pytest.mark.parametrize("reason", [Reason.WRONG_SAMPLES, Reason.DUPLICATE])
+def test_publish__a_result_left_out_an_update__is_pinned_with_what_that_links_to_if_somebody_judged_it(
+    store: KuboStore, ipfs: Daemon, reason: Reason, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    first = os.urandom(50)
+    base = genesis(task_document(), weights=cid_of(first, Codec.RAW), size=50)
+    store.publish(Publication(document=task_document().encode()))
+    store.publish(Publication(document=base.encode(), files=(first,)))
+    anything = os.urandom(60)
+    update = dagcbor.encode({"weights": cid_of(anything, Codec.RAW)})
+    for data, codec in ((anything, Codec.RAW), (update, Codec.DAG_CBOR)):
+        store.put(cid_of(data, codec), data)
+
+    result, weights = result_after(base, reason, cid_of(update, Codec.DAG_CBOR))
+    store.publish(Publication(document=result.encode(), files=(weights,)))
+    later, others = result_after(result, Reason.DUPLICATE, cid_of(update, Codec.DAG_CBOR))
+    # As after a restart: that it was so before is found out again.
+    KuboStore(StoreSettings(address=ipfs.api, timeout=1)).publish(Publication(document=later.encode(), files=(others,)))
+
+    ours = {result.cid(), result.weights, later.cid(), later.weights}
+    was_judged = reason is Reason.DUPLICATE
+    assert store.pinned(ours | {cid_of(anything, Codec.RAW)}) == ours | (
+        {cid_of(anything, Codec.RAW)} if was_judged else set()
+    )
+    assert {result.cid(), later.cid()} <= pins(ipfs).listed("recursive" if was_judged else "direct")
+    assert ("may link to anything" in caplog.text) is not was_judged
 
 
 def test_put__a_dag_cbor_document__has_the_name_that_the_node_gives_it(store: KuboStore, ipfs: Daemon) -> None:
