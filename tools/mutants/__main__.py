@@ -5,8 +5,8 @@
     make mutants ARGS="--sample 30"       # as many, drawn by a seed from the commit
     make mutants ARGS="--match _isSlow"   # those whose name contains this
 
-Ends with 1 where a mutant survived that `tools/mutants/equivalent.toml` does not explain, or where the list explains
-more than one in twenty.
+Ends with 1 where a mutant survived that `tests/contracts/equivalent-mutants.toml` does not explain, or where the list
+explains more than one in twenty.
 """
 
 from __future__ import annotations
@@ -26,25 +26,24 @@ from tools.mutants.operators import MUTATIONS, Mutant, mutants
 from tools.mutants.solc import Compiler
 
 ROOT: Final = Path(__file__).parents[2]
-FOLDER: Final = ROOT / "forge-cache" / "mutants"
-ARGUMENTS: Final = Path(__file__).parent / "equivalent.toml"
+ARGUMENTS: Final = "tests/contracts/equivalent-mutants.toml"
 MOST_ARGUED: Final = 0.05
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
     """The exit status: 0 where every mutant is killed or explained."""
     options = _options(arguments)
-    compiler = Compiler(ROOT)
+    compiler = Compiler(root)
     everything = mutants(compiler.contract, compiler.tree())
-    chosen = _chosen(everything, options)
-    benches = _benches(options.jobs)
-    journal = Journal(FOLDER / "journal.jsonl", ROOT)
+    chosen = _chosen(everything, options, root)
+    folder = root / "forge-cache" / "mutants"
+    benches = _benches(compiler, folder, options.jobs)
+    journal, argued = Journal(folder / "journal.jsonl", root), read_arguments(root / ARGUMENTS)
     verdicts = []
-    lines = {one.key: one.line for one in chosen}
-    for verdict in judge(chosen, compiler=compiler, benches=benches, journal=journal, argued=read_arguments(ARGUMENTS)):
+    for verdict in judge(chosen, compiler=compiler, benches=benches, journal=journal, argued=argued):
         verdicts.append(verdict)
         if verdict.fate is Fate.SURVIVED or options.verbose:
-            print(f"{verdict.fate}: line {lines[verdict.key]}, {verdict.key} {verdict.why}", flush=True)
+            print(f"{verdict.fate}: {verdict.key} {verdict.why}".rstrip(), flush=True)
     return _report(chosen, verdicts, most_argued=MOST_ARGUED * len(everything))
 
 
@@ -60,27 +59,28 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _chosen(everything: Sequence[Mutant], options: argparse.Namespace) -> list[Mutant]:
+def _chosen(everything: Sequence[Mutant], options: argparse.Namespace, root: Path) -> list[Mutant]:
     chosen = [one for one in everything if options.match in one.key]
     if options.sample is None:
         return chosen
-    seed = options.seed or _commit()
+    seed = options.seed or _commit(root)
     print(f"{options.sample} of {len(chosen)} mutants, drawn by --seed {seed}", flush=True)
     return random.Random(seed).sample(chosen, min(options.sample, len(chosen)))
 
 
-def _commit() -> str:
-    done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True)
-    return done.stdout.strip() if done.returncode == 0 else digest_of(test_sources(ROOT))
+def _commit(root: Path) -> str:
+    """What names the sources: the commit, or where there is none, their digest."""
+    done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True)
+    return done.stdout.strip() if done.returncode == 0 else digest_of(test_sources(root))
 
 
-def _benches(jobs: int) -> list[Bench]:
+def _benches(compiler: Compiler, folder: Path, jobs: int) -> list[Bench]:
     """As many as work at a time. The contract itself must pass in the first, or no mutant's death says anything."""
-    first = Bench.built(ROOT, FOLDER / "bench")
-    killer = first.killer(Compiler(ROOT).bytecodes([Compiler(ROOT).contract])[0] or "")
+    first = Bench.built(compiler.root, folder / "bench")
+    killer = first.killer(compiler.bytecodes([compiler.contract])[0] or "")
     if killer:
         raise SystemExit(f"the contract itself fails {killer}; run `make contracts`")
-    return [first, *(first.copied(FOLDER / f"bench-{number}") for number in range(1, jobs))]
+    return [first, *(first.copied(folder / f"bench-{number}") for number in range(1, jobs))]
 
 
 def _report(chosen: Iterable[Mutant], verdicts: Sequence[Verdict], *, most_argued: float) -> int:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -94,12 +95,13 @@ def judge(
 ) -> Iterator[Verdict]:
     """Each mutant's verdict as it is found; those in the journal first."""
     yield from (journal.verdicts[one.key] for one in mutants if one.key in journal.verdicts)
+    left = [one for one in mutants if one.key not in journal.verdicts]
     original = compiler.bytecodes([compiler.contract])[0]
     free: SimpleQueue[Bench] = SimpleQueue()
     for bench in benches:
         free.put(bench)
     with ThreadPoolExecutor(len(benches)) as pool:
-        for batch, codes in _compiled([one for one in mutants if one.key not in journal.verdicts], compiler):
+        for batch, codes in _compiled(left, compiler, len(benches)):
             tried = pool.map(lambda pair: _tried(*pair, original, free), zip(batch, codes, strict=True))
             for mutant, found in zip(batch, tried, strict=True):
                 verdict = _explained(found, mutant, compiler, argued)
@@ -107,16 +109,17 @@ def judge(
                 yield verdict
 
 
-def _compiled(mutants: Sequence[Mutant], compiler: Compiler) -> Iterator[tuple[Sequence[Mutant], Sequence[str | None]]]:
-    """Batches with their codes; the next one is compiled while this one is tested."""
+def _compiled(
+    mutants: Sequence[Mutant], compiler: Compiler, jobs: int
+) -> Iterator[tuple[Sequence[Mutant], Sequence[str | None]]]:
+    """Batches with their codes; as many as there are jobs are compiled while another is tested."""
     batches = [mutants[at : at + BATCH] for at in range(0, len(mutants), BATCH)]
-    with ThreadPoolExecutor(1) as pool:
-        ahead = [pool.submit(compiler.bytecodes, [one.source for one in batch]) for batch in batches[:1]]
+    with ThreadPoolExecutor(jobs) as pool:
+        ahead: deque[Future[list[str | None]]] = deque()
         for number, batch in enumerate(batches):
-            codes = ahead.pop().result()
-            if number + 1 < len(batches):
-                ahead.append(pool.submit(compiler.bytecodes, [one.source for one in batches[number + 1]]))
-            yield batch, codes
+            for following in batches[number + len(ahead) : number + 1 + jobs]:
+                ahead.append(pool.submit(compiler.bytecodes, [one.source for one in following]))
+            yield batch, ahead.popleft().result()
 
 
 def _tried(mutant: Mutant, code: str | None, original: str | None, free: SimpleQueue[Bench]) -> Verdict:

@@ -69,7 +69,7 @@ class Mutant:
     def key(self) -> str:
         """What names it in journals and in the list of equivalent ones, wherever its line moves."""
         again = f" (#{self.copy})" if self.copy > 1 else ""
-        return f"{self.function}: {self.operator}: {self.before} -> {self.after}{again}"
+        return f"{self.function}: {self.before} -> {self.after}{again}"
 
 
 def mutants(source: str, tree: Node) -> list[Mutant]:
@@ -79,9 +79,9 @@ def mutants(source: str, tree: Node) -> list[Mutant]:
     copies: Counter[tuple[str, ...]] = Counter()
     for function, node in _nodes(tree, "contract", None):
         for operator, edits in _edits(code, node):
-            mutant = _mutant(code, operator, function, edits, copies)
-            found.setdefault(mutant.source, mutant)
-    found.pop(source, None)
+            text = code.changed(edits)
+            if text != source and text not in found:
+                found[text] = _mutant(code, operator, function, edits, copies)
     return list(found.values())
 
 
@@ -122,7 +122,7 @@ class _Code:
 def _mutant(code: _Code, operator: str, function: str, edits: list[Edit], copies: Counter[tuple[str, ...]]) -> Mutant:
     start, end = code.lines(min(one.start for one in edits), max(one.end for one in edits))
     before, after = _one_line(code.bytes[start:end].decode()), _one_line(code.changed(edits, start, end))
-    named = (operator, function, before, after)
+    named = (function, before, after)
     copies[named] += 1
     return Mutant(
         operator=operator,
