@@ -113,11 +113,12 @@ def from_float64(values: Float64, dtype: Dtype) -> NDArray[Any]:
     known = dtype.float_format
     if known is None:
         raise TypeError(f"{dtype.name} is no float format")
-    clamped: Float64 = np.maximum(values, -known.largest)
-    np.minimum(clamped, known.largest, out=clamped)
+    # Looking costs less than clamping, which is hardly ever needed.
+    if values.size and (values.min() < -known.largest or values.max() > known.largest):
+        values = np.clip(values, -known.largest, known.largest)
     if known.mantissa < 23:
-        clamped = _round(clamped, known)
-    return clamped.astype(dtype.numpy)
+        values = _round(values, known)
+    return values.astype(dtype.numpy)
 
 
 def _round(values: Float64, known: FloatFormat) -> Float64:

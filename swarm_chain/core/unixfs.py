@@ -65,7 +65,7 @@ class FileBuilder:
 
     def __init__(self, put: Put | None = None) -> None:
         self._put = put
-        self._pending = bytearray()
+        self._pending, self._filled = bytearray(), 0
         self._levels: list[list[_Link]] = [[]]
         self._size = 0
 
@@ -73,17 +73,24 @@ class FileBuilder:
         """Adds bytes to the file; their division into calls does not matter."""
         view = memoryview(data).cast("B")
         self._size += len(view)
-        if self._pending:
-            room = CHUNK - len(self._pending)
-            self._pending += view[:room]
-            view = view[room:]
-            if len(self._pending) == CHUNK:
-                self._leaf(bytes(self._pending))
-                self._pending.clear()
-        whole = len(view) - len(view) % CHUNK
-        for start in range(0, whole, CHUNK):
-            self._leaf(view[start : start + CHUNK])
-        self._pending += view[whole:]
+        while view:
+            if not self._filled and len(view) >= CHUNK:
+                self._leaf(view[:CHUNK])
+                view = view[CHUNK:]
+            else:
+                view = self._fill(view)
+
+    def _fill(self, view: memoryview) -> memoryview:
+        """What is left of bytes once the chunk that is being filled took some."""
+        # One piece of memory for all chunks: it is not asked for again and again.
+        self._pending = self._pending or bytearray(CHUNK)
+        taken = view[: CHUNK - self._filled]
+        self._pending[self._filled : self._filled + len(taken)] = taken
+        self._filled += len(taken)
+        if self._filled == CHUNK:
+            self._filled = 0
+            self._leaf(memoryview(self._pending))
+        return view[len(taken) :]
 
     def add(self, cid: Cid, chunk: bytes | memoryview) -> None:
         """Adds a whole chunk, or the file's last, with its CID; not to be mixed with `write`."""
@@ -92,8 +99,8 @@ class FileBuilder:
 
     def close(self) -> File:
         """The finished file."""
-        if self._pending or not self._size:
-            self._leaf(bytes(self._pending))
+        if self._filled or not self._size:
+            self._leaf(memoryview(self._pending)[: self._filled])
         level = 0
         while level + 1 < len(self._levels) or len(self._levels[level]) > 1:
             self._raise(level)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,19 +12,115 @@ from numpy.typing import NDArray
 from swarm_chain.core.dtypes import Float64
 from swarm_chain.core.merge.scratch import Scratch
 
+Row = NDArray[Any]
 _SCRATCH = Scratch()
 
 
-def weighted_sum(rows: Sequence[NDArray[Any]], parts: Sequence[float]) -> Float64:
-    """The sum of the rows, each times its part, in order. A row whose part is zero is not looked at."""
-    chosen = [(row, part) for row, part in zip(rows, parts, strict=True) if part != 0.0]
-    total: Float64 = np.zeros(len(rows[0])) if not chosen else np.empty(len(rows[0]))
-    term: Float64 = _SCRATCH.array("term", (len(rows[0]),), np.float64)
-    for place, (row, part) in enumerate(chosen):
-        into = term if place else total
-        # Casting assignment: every float format is a subset of float64.
-        into[...] = row
-        into *= part
-        if place:
-            total += term
+def weighted_sum(rows: Sequence[Row], parts: Sequence[float]) -> Float64:
+    """The sum of the rows, each times its part, in order. A row whose part is zero is not looked at.
+
+    It lasts until the same thread adds up again.
+    """
+    total: Float64 = _SCRATCH.array("total", (len(rows[0]),), np.float64)
+    is_empty = True
+    for row, part in zip(rows, parts, strict=True):
+        if part == 0.0:
+            continue
+        if is_empty:
+            _times(row, part, total)
+        else:
+            total += _times(row, part, _term(len(row)))
+        is_empty = False
+    if is_empty:
+        total[...] = 0.0
     return total
+
+
+@dataclass(frozen=True, slots=True)
+class _Addition:
+    """The sum `into` is to be `start` (nothing, where None) plus a row times a part."""
+
+    row: int
+    part: float
+    start: int | None
+    into: int
+
+
+class WeightedSums:
+    """Several sums as `weighted_sum` gives them, of the same rows; what some of them begin with is added up once."""
+
+    def __init__(self, parts: Float64) -> None:
+        """A row of `parts` for each sum."""
+        self._additions, self._places = _plan(parts.tolist())
+        self._empty = set(self._places) - {one.into for one in self._additions}
+
+    def of(self, rows: Sequence[Row]) -> list[Float64]:
+        """The sums, in their order, some of them perhaps one array. They last until the same thread adds up again."""
+        sums: Float64 = _SCRATCH.array("sums", (len(self._places), len(rows[0])), np.float64)
+        known: tuple[int, float] | None = None
+        for one in self._additions:
+            if known != (one.row, one.part):
+                term, known = _times(rows[one.row], one.part, _term(len(rows[0]))), (one.row, one.part)
+            if one.start is None:
+                sums[one.into] = term
+            else:
+                np.add(sums[one.start], term, out=sums[one.into])
+        for place in self._empty:
+            sums[place] = 0.0
+        return [sums[place] for place in self._places]
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Sums that are the same so far, and where that is; None where nothing was added yet."""
+
+    members: tuple[int, ...]
+    place: int | None
+
+
+def _plan(parts: Sequence[Sequence[float]]) -> tuple[list[_Addition], list[int]]:
+    """What to add in which order, and in which place each sum is at the end."""
+    groups, free = [_Group(tuple(range(len(parts))), None)], list(range(len(parts)))
+    additions: list[_Addition] = []
+    for row in range(len(parts[0])):
+        after: list[_Group] = []
+        for group in groups:
+            after += _split(group, [one[row] for one in parts], row, free, additions)
+        groups = after
+    places = [0] * len(parts)
+    for group in groups:
+        place = free.pop() if group.place is None else group.place
+        for member in group.members:
+            places[member] = place
+    return additions, places
+
+
+def _split(
+    group: _Group, column: Sequence[float], row: int, free: list[int], additions: list[_Addition]
+) -> Iterator[_Group]:
+    """The groups that one becomes by the next row, whose parts of each sum are `column`."""
+    by_part: dict[float, list[int]] = {}
+    for member in group.members:
+        by_part.setdefault(column[member], []).append(member)
+    # Those that go on where the sum is come last: the others start from what it was.
+    ordered = sorted(by_part.items(), key=lambda item: item[0] == 0.0)
+    for number, (part, members) in enumerate(ordered):
+        if part == 0.0:
+            yield _Group(tuple(members), group.place)
+            continue
+        is_last = number == len(ordered) - 1
+        into = group.place if is_last and group.place is not None else free.pop()
+        additions.append(_Addition(row, part, group.place, into))
+        yield _Group(tuple(members), into)
+
+
+def _times(row: Row, part: float, out: Float64) -> Float64:
+    # Casting assignment: every float format is a subset of float64.
+    out[...] = row
+    out *= part
+    return out
+
+
+def _term(length: int) -> Float64:
+    found: Float64 = _SCRATCH.array("term", (length,), np.float64)
+    return found

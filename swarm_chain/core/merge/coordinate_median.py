@@ -16,7 +16,7 @@ class CoordinateMedian(Rule):
     """The middle value; of an even number, the mean of the two in the middle. Holds while most nodes are honest."""
 
     name: ClassVar[str] = "coordinate_median"
-    takes_float32: ClassVar[bool] = True
+    takes_rows: ClassVar[bool] = True
 
     def combine(self, updates: Float64, shares: tuple[float, ...]) -> Float64:
         count = len(updates)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from swarm_chain.core.dtypes import DTYPES, Float64, from_float64
 from swarm_chain.core.files import replacing
-from swarm_chain.core.merge.adding import weighted_sum
+from swarm_chain.core.merge.adding import WeightedSums, weighted_sum
 from swarm_chain.core.merge.arithmetic import check_arithmetic
 from swarm_chain.core.merge.distances import Distances, product
 from swarm_chain.core.merge.gram import products
@@ -37,6 +37,8 @@ from swarm_chain.types import Address
 _BLOCK_BYTES = 1024 * 1024
 _LEAST_BLOCK = 1024
 _MOST_BLOCK = 32 * 1024
+_MIXED = 3
+"""How many times the memory a block takes where updates are mixed first, in float64."""
 _RELEASED_BYTES = 16 * 1024 * 1024
 
 Source = Path | bytes
@@ -149,15 +151,15 @@ class _Inputs:
 
 @dataclass(frozen=True, kw_only=True)
 class _Plan:
-    """What is done to every block, decided from whole updates. `rows` are the mixed updates' parts, the base's last.
+    """What is done to every block, decided from whole updates.
 
-    With `weighing` a result is a sum of updates and the base; otherwise `rule` combines rows.
+    With `weighing` a result is a sum of updates and the base; otherwise the rule combines updates, `mixed` if so.
     """
 
     recipe: Recipe
     shares: tuple[float, ...]
     weights: tuple[int, ...]
-    rows: Float64 | None
+    mixed: WeightedSums | None
     weighing: Weighing | None
 
 
@@ -170,7 +172,8 @@ def _plan(recipe: Recipe, inputs: _Inputs, workers: Workers, max_samples: int, m
     distances, rows = _mixed(recipe, _distances(recipe, inputs, workers))
     if isinstance(rule, Rule):
         counted = weights if rows is None else weights_of_parts(_along(shares, 0.0, rows).updates)
-        return _Plan(recipe=recipe, shares=shares, weights=counted, rows=rows, weighing=None)
+        mixed = None if rows is None else WeightedSums(rows)
+        return _Plan(recipe=recipe, shares=shares, weights=counted, mixed=mixed, weighing=None)
     if not isinstance(rule, WeighingRule):
         raise MergeError(f"the merge rule {rule.name} neither combines nor weighs; derive it from Rule")
     weighing = rule.weigh(distances, shares)
@@ -178,7 +181,7 @@ def _plan(recipe: Recipe, inputs: _Inputs, workers: Workers, max_samples: int, m
     if rows is not None:
         weighing = _along(weighing.updates, weighing.base, rows)
     counted = weights if rows is None and not rule.needs_distances else weights_of_parts(weighing.updates)
-    return _Plan(recipe=recipe, shares=shares, weights=counted, rows=None, weighing=weighing)
+    return _Plan(recipe=recipe, shares=shares, weights=counted, mixed=None, weighing=weighing)
 
 
 def _distances(recipe: Recipe, inputs: _Inputs, workers: Workers) -> Distances:
@@ -277,7 +280,7 @@ class _Writer:
         self._builder = FileBuilder()
 
     def write(self, inputs: _Inputs, plan: _Plan, workers: Workers, block: int | None) -> File:
-        size = block or _block_size(len(inputs.updates))
+        size = block or _block_size(len(inputs.updates) * (1 if plan.mixed is None else _MIXED))
         executor = _Executor(inputs, plan)
         self._put(header(inputs.specs))
         read = 0
@@ -329,23 +332,28 @@ class _Executor:
         return _Done(block, from_float64(merged, dtype), memory)
 
     def _merged(self, rows: list[NDArray[Any]], base: NDArray[Any] | None) -> Float64:
-        weighing, rule = self._plan.weighing, self._plan.recipe.rule
+        weighing, rule, mixed = self._plan.weighing, self._plan.recipe.rule, self._plan.mixed
+        with_base = [*rows, rows[0] if base is None else base]
         if weighing is not None:
-            return _sum(rows, base, [*weighing.updates, weighing.base])
+            return weighted_sum(with_base, [*weighing.updates, weighing.base])
         if not isinstance(rule, Rule):
             raise TypeError(f"{rule.name} is no rule for blocks")
-        return rule.combine(self._stack(rows, base, rule), self._plan.shares)
+        return self._combined(rule, rows if mixed is None else mixed.of(with_base))
 
-    def _stack(self, rows: list[NDArray[Any]], base: NDArray[Any] | None, rule: Rule) -> Any:
-        mixed = self._plan.rows
-        if mixed is not None:
-            return np.stack([_sum(rows, base, parts) for parts in mixed.tolist()])
-        small = rule.takes_float32 and rows[0].dtype.itemsize < 8
-        stack = self._scratch.array("rows", (len(rows), len(rows[0])), np.float32 if small else np.float64)
+    def _combined(self, rule: Rule, rows: Sequence[NDArray[Any]]) -> Float64:
+        if rule.takes_rows and rows[0].dtype in (np.float32, np.float64):
+            return rule.combine(rows, self._plan.shares)  # type: ignore[arg-type]  # it says so
+        stack = self._scratch.array("rows", (len(rows), len(rows[0])), self._working(rule, rows[0]))
         for place, row in zip(stack, rows, strict=True):
             # Casting assignment: both hold all numbers of the formats that are put there.
             place[...] = row
-        return stack
+        found = rule.combine(stack, self._plan.shares)
+        if not isinstance(found, np.ndarray) or found.dtype != np.float64 or found.shape != rows[0].shape:
+            raise MergeError(f"the merge rule {rule.name} gave no row of float64 for a block; use another rule")
+        return found
+
+    def _working(self, rule: Rule, row: NDArray[Any]) -> type[np.floating[Any]]:
+        return np.float32 if rule.takes_rows and row.dtype.itemsize < 8 else np.float64
 
     def _stepped(
         self, block: _Block, base: NDArray[Any] | None, merged: Float64
@@ -363,12 +371,7 @@ class _Executor:
         return from_float64(step.remember(kind, before.astype(np.float64), change), DTYPES[spec.dtype])
 
 
-def _sum(rows: list[NDArray[Any]], base: NDArray[Any] | None, parts: Sequence[float]) -> Float64:
-    """The sum of the updates and the base, each times its part; the base's part is the last."""
-    return weighted_sum([*rows, rows[0] if base is None else base], parts)
-
-
 def lower_median(rows: Sequence[NDArray[Any]]) -> NDArray[Any]:
     """The middle value of whole numbers or booleans element by element; of an even number, the lower middle one."""
-    (middle,) = ranked(np.stack(rows), ((len(rows) - 1) // 2,))
-    return middle
+    (middle,) = ranked(rows, ((len(rows) - 1) // 2,))
+    return middle.copy()

@@ -62,8 +62,8 @@ class MergeRule(ABC):
 class Rule(MergeRule):
     """Makes one block of parameters out of the same block of every update, element by element."""
 
-    takes_float32: ClassVar[bool] = False
-    """Whether `combine` also takes rows of float32, where these hold the updates exactly, and gives the same bits."""
+    takes_rows: ClassVar[bool] = False
+    """Whether `combine` also takes a list of rows, of float32 where that holds the updates, and writes to none."""
 
     @abstractmethod
     def combine(self, updates: Float64, shares: tuple[float, ...]) -> Float64:

@@ -10,7 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from swarm_chain.core.merge.scratch import Scratch
+
 Rows = NDArray[Any]
+_SCRATCH = Scratch()
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,25 +26,53 @@ class _Comparison:
     upper: bool
 
 
-def ranked(rows: Rows, ranks: Sequence[int]) -> list[Rows]:
-    """The rows of these ranks, counted from the lowest, of each column sorted; `rows` are overwritten.
+def ranked(rows: Sequence[Rows] | Rows, ranks: Sequence[int]) -> list[Rows]:
+    """The rows of these ranks, counted from the lowest, of each column sorted; `rows` stay as they are.
 
-    The numbers must be finite. Zero has two signs that compare equal: the result has the positive one.
+    What is given lasts until the same thread sorts again. The numbers must be finite. Zero has two signs that compare
+    equal: the result has the positive one.
     """
-    if rows.dtype.kind == "f":
-        rows += rows.dtype.type(0)
-    places, spare = list(rows), np.empty_like(rows[0])
+    places = _Places(rows)
     for one in _network(len(rows), tuple(sorted(set(ranks)))):
-        low, high = places[one.first], places[one.second]
-        if one.lower and one.upper:
-            np.minimum(low, high, out=spare)
-            np.maximum(low, high, out=high)
-            places[one.first], spare = spare, low
-        elif one.lower:
-            np.minimum(low, high, out=low)
-        else:
-            np.maximum(low, high, out=high)
-    return [places[rank] for rank in ranks]
+        places.compare(one)
+    found = {rank: places.take(rank) for rank in ranks}
+    for row in found.values():
+        if row.dtype.kind == "f":
+            row += row.dtype.type(0)
+    return [found[rank] for rank in ranks]
+
+
+class _Places:
+    """Rows in places. The first comparison of a row reads it where it lies: nothing is copied before."""
+
+    def __init__(self, rows: Sequence[Rows] | Rows) -> None:
+        self._rows: list[Rows] = list(rows)
+        self._is_ours = [False] * len(rows)
+        self._free = list(_SCRATCH.array("rows", (len(rows) + 1, len(rows[0])), rows[0].dtype))
+
+    def compare(self, one: _Comparison) -> None:
+        low, high = self._rows[one.first], self._rows[one.second]
+        was_ours = self._is_ours[one.first]
+        if one.lower:
+            self._put(one.first, np.minimum(low, high, out=self._free.pop()))
+        if one.upper:
+            into = high if self._is_ours[one.second] else self._free.pop()
+            self._put(one.second, np.maximum(low, high, out=into))
+        elif self._is_ours[one.second]:
+            self._free.append(high)
+        if was_ours:
+            self._free.append(low)
+
+    def take(self, place: int) -> Rows:
+        """A row of ours that has what is in the place."""
+        if not self._is_ours[place]:
+            into = self._free.pop()
+            into[...] = self._rows[place]
+            self._put(place, into)
+        return self._rows[place]
+
+    def _put(self, place: int, row: Rows) -> None:
+        self._rows[place], self._is_ours[place] = row, True
 
 
 @lru_cache(maxsize=64)

@@ -17,7 +17,7 @@ class TrimmedMean(Rule):
     """Leaves out the `f` lowest and the `f` highest values of each element. Holds against `f` dishonest nodes."""
 
     name: ClassVar[str] = "trimmed_mean"
-    takes_float32: ClassVar[bool] = True
+    takes_rows: ClassVar[bool] = True
     f: int
 
     def __post_init__(self) -> None:
