@@ -65,5 +65,7 @@ def _played_again(games: Sequence[Played], jobs: Sequence[Job], on_played: Calla
 
     by_rule_and_seed = {(job.rule, job.deal.seed): job for job in jobs}
     for number, game in enumerate(games, 1):
-        yield replace(game, real=play_real(by_rule_and_seed[game.rule, game.seed], game.attack))
+        # After the round from whose head nobody can train, agents would wait for each other for ever.
+        job = replace(by_rule_and_seed[game.rule, game.seed], rounds=len(game.heads))
+        yield replace(game, real=play_real(job, game.attack)) if game.heads else game
         on_played(number)
