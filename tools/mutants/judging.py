@@ -102,7 +102,7 @@ def judge(
         free.put(bench)
     with ThreadPoolExecutor(len(benches)) as pool:
         for batch, codes in _compiled(left, compiler, len(benches)):
-            tried = pool.map(lambda pair: _tried(*pair, original, free), zip(batch, codes, strict=True))
+            tried = pool.map(lambda mutant, code: _tried(mutant, code, original, free), batch, codes)
             for mutant, found in zip(batch, tried, strict=True):
                 verdict = _explained(found, mutant, compiler, argued)
                 journal.add(verdict)

@@ -286,7 +286,7 @@ def _are_alike(one: Node, other: Node) -> bool:
 
 def _is_encoding(node: Node) -> bool:
     callee = node.get("expression", {})
-    return callee.get("nodeType") == "MemberAccess" and callee["memberName"].startswith("encode")
+    return callee.get("nodeType") == "MemberAccess" and str(callee["memberName"]).startswith("encode")
 
 
 def _values(node: Node) -> list[Node]:
