@@ -18,7 +18,7 @@ from swarm_chain.audit.gas import gas_by_round, gas_uses
 from swarm_chain.audit.ground import GENESIS, Ground, read_ground
 from swarm_chain.audit.history import History, RoundRecord
 from swarm_chain.audit.reader import Block, HistoryReader
-from swarm_chain.audit.report import AuditReport, Fault, Finding, Outcome, RoundReport, Scope
+from swarm_chain.audit.report import AuditReport, Counted, Fault, Finding, Outcome, RoundReport, Scope
 from swarm_chain.audit.state import check_configuration, check_state
 from swarm_chain.core.cids import Cid
 from swarm_chain.core.documents import ResultDocument
@@ -163,6 +163,7 @@ class _Auditor:
             notes=tuple(self._notes),
             labels=history.labels,
             gas=gas_uses(story.transactions),
+            merge=ground.task.merge if ground.task else None,
         )
         began = story.times[story.events[0].block_number] if story.events else None
         return Audited(report=report, genesis=ground.genesis, began=began)
@@ -332,9 +333,17 @@ def _report(round_: RoundRecord, of_events: list[Finding], execution: Execution 
         attested=len(round_.attestations) if round_.result is None else round_.tally[round_.result],
         included=len(claimed.included) if claimed else None,
         excluded=len(claimed.excluded) if claimed else None,
+        counted=tuple(_counted(claimed, round_)) if claimed else (),
         reexecuted=bool(execution and execution.is_same),
         gas=gas,
     )
+
+
+def _counted(claimed: ResultDocument, round_: RoundRecord) -> Iterator[Counted]:
+    """What a result's updates count for; one that nobody revealed is a finding, and not here."""
+    for one in claimed.included:
+        if one.node in round_.reveals:
+            yield Counted(node=one.node, samples=round_.reveals[one.node].samples, weight=one.weight)
 
 
 @contextmanager

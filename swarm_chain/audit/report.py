@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from swarm_chain.core.cids import Cid, document_cid
-from swarm_chain.core.documents import ResultDocument
+from swarm_chain.core.documents import MergeSettings, ResultDocument
 from swarm_chain.types import Address, BlockNumber, Digest, Gas, RoundNumber, Timestamp
 
 
@@ -98,8 +98,20 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Counted:
+    """What an update counts for in a result: the samples that its node claims, and the weight that the rule gave it."""
+
+    node: Address
+    samples: int
+    weight: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class RoundReport:
-    """What was found of one round. `reexecuted`: its merge was computed again and gave the same bytes."""
+    """What was found of one round. `reexecuted`: its merge was computed again and gave the same bytes.
+
+    `counted` are the updates that its result includes, as that says.
+    """
 
     number: RoundNumber
     outcome: Outcome
@@ -113,6 +125,7 @@ class RoundReport:
     attested: int = 0
     included: int | None = None
     excluded: int | None = None
+    counted: tuple[Counted, ...] = ()
     reexecuted: bool = False
     gas: Gas = Gas(0)  # noqa: RUF009
 
@@ -149,7 +162,7 @@ class Scope:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AuditReport:
-    """The whole audit. `findings` are those about no round that was looked at in full."""
+    """The whole audit. `findings` are those about no round that was looked at in full; `merge` is the task's."""
 
     scope: Scope
     is_coordinator: bool
@@ -160,6 +173,7 @@ class AuditReport:
     labels: Mapping[Address, str] = field(default_factory=dict)
     gas: tuple[GasUse, ...] = ()
     ancestors: tuple[AncestorReport, ...] = ()
+    merge: MergeSettings | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -184,6 +198,7 @@ class AuditReport:
             "verdict": self.verdict.value,
             "scope": _scope(self.scope),
             "is_coordinator": self.is_coordinator,
+            "merge": None if self.merge is None else _merge(self.merge),
             "genesis": _round(self.genesis),
             "rounds": [_round(one) for one in self.rounds],
             "findings": [_finding(one) for one in self.findings],
@@ -254,6 +269,16 @@ def _scope(scope: Scope) -> dict[str, Any]:
     }
 
 
+def _merge(merge: MergeSettings) -> dict[str, Any]:
+    return {
+        "rule": merge.rule,
+        "parameters": dict(merge.parameters),
+        "source_cid": None if merge.source is None else str(merge.source),
+        "max_samples": merge.max_samples,
+        "max_share_bps": merge.max_share_bps,
+    }
+
+
 def _round(one: RoundReport) -> dict[str, Any]:
     return {
         "number": one.number,
@@ -269,6 +294,7 @@ def _round(one: RoundReport) -> dict[str, Any]:
         "attested": one.attested,
         "included": one.included,
         "excluded": one.excluded,
+        "counted": [{"node": _hex(each.node), "samples": each.samples, "weight": each.weight} for each in one.counted],
         "gas": one.gas,
         "findings": [_finding(finding) for finding in one.findings],
         "notes": list(one.notes),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from swarm_chain.cli.merges import describe_merge
 from swarm_chain.cli.options import Place, json_option, read_store_option
 from swarm_chain.cli.output import checksum, printable, say, show, table, write_json
 from swarm_chain.cli.params import FILE_DIGEST
@@ -197,6 +198,8 @@ def _print_swarm(report: AuditReport) -> None:
         click.echo(line)
     if report.rounds:
         show(_rounds_table(report))
+    if counted := _last_counted(report):
+        show(_counted_table(counted, report))
     for finding in _without_repeats(report):
         click.echo(_finding_line(finding, report))
     for where, note in _notes(report):
@@ -236,6 +239,8 @@ def _scope_lines(report: AuditReport) -> Iterator[str]:
     yield f"store     {scope.store}"
     is_ours = "the coordinator's, byte for byte" if report.is_coordinator else "NOT the coordinator's"
     yield f"code      {is_ours}"
+    if report.merge is not None:
+        yield f"merge     {describe_merge(report.merge)}"
 
 
 def _rounds_table(report: AuditReport) -> RenderableType:
@@ -252,6 +257,21 @@ def _round_row(one: RoundReport) -> Sequence[str]:
     updates = f"{one.revealed} of {one.expected}" if one.included is None else f"{one.included} of {one.revealed}"
     merge = "-" if one.outcome is not Outcome.FINALIZED else "same bytes" if one.reexecuted else "not confirmed"
     return str(one.number), one.verdict, outcome, updates, f"{one.attested} of {one.quorum}", merge, f"{one.gas:,}"
+
+
+def _last_counted(report: AuditReport) -> RoundReport | None:
+    """The last round in which updates counted for something."""
+    return next((one for one in reversed(report.rounds) if one.counted), None)
+
+
+def _counted_table(one: RoundReport, report: AuditReport) -> RenderableType:
+    """What each update of a round's result counted for, beside the samples that its node claims."""
+    whole = sum(each.weight for each in one.counted)
+    rows = [
+        (_name(each.node, report), f"{each.samples:,}", f"{each.weight:,}", f"{100 * each.weight / whole:.1f} %")
+        for each in one.counted
+    ]
+    return table(f"included in round {one.number}", "samples, it says", "counts for", "share", rows=rows)
 
 
 def _without_repeats(report: AuditReport) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from swarm_chain.cli.merges import describe_merge
 from swarm_chain.cli.options import Place, json_option, place_options, store_option
 from swarm_chain.cli.output import printable, say, write_json
 
@@ -150,7 +151,7 @@ def _lines(offer: Offer, *, with_source: bool) -> Iterator[str]:
         yield f"source    {source}, {len(offer.source or b''):,} bytes"
     else:
         yield f"source    ships with swarm-chain: {printable(source.name)}, version {printable(source.version)}"
-    yield f"merge     {printable(merge.rule)}{_settings(merge.parameters)}"
+    yield f"merge     {describe_merge(merge)}"
     if merge.source is not None:
         yield f"rule      0x{merge.source.digest.hex()}  {merge.source}, {len(offer.rule or b''):,} bytes"
     yield f"update    at most {document.update.max_bytes:,} bytes"
@@ -163,10 +164,6 @@ def _lines(offer: Offer, *, with_source: bool) -> Iterator[str]:
     if with_source and offer.rule is not None:
         yield f"\nThe source of the merge rule {printable(merge.rule)}:\n"
         yield from _numbered(offer.rule)
-
-
-def _settings(parameters: object) -> str:
-    return f" {printable(str(parameters))}" if parameters else ""
 
 
 def _numbered(source: bytes) -> Iterator[str]:

@@ -15,11 +15,11 @@ from swarm_chain.artifacts import load_artifact
 from swarm_chain.audit import AuditReport, Fault, Finding, Step, Verdict, audit
 from swarm_chain.audit.report import worst
 from swarm_chain.cli.audit import EXIT_STATUS, print_report
-from swarm_chain.core.documents import Reason
+from swarm_chain.core.documents import MergeSettings, Reason
 from swarm_chain.schemas import load_schema
 from swarm_chain.types import RoundNumber
 from tests.chains import MemoryWorld
-from tests.histories import Made, Script
+from tests.histories import Made, Script, task_document
 
 ARTIFACT = load_artifact()
 
@@ -165,3 +165,32 @@ def test_progress__while_it_runs__is_told_round_by_round(script: Script) -> None
         ("executing round 2 again", 1, 2),
     ]
     assert (steps[-1].done, steps[-1].total) == (2, 2)
+
+
+def test_report__samples_are_the_nodes_word__shows_what_each_counts_for() -> None:
+    # Nodes 1, 2 and 3 say 100, 200 and 300: capped at 250, and then so that none is above 42 % of the whole.
+    made = Script(
+        MemoryWorld, task=task_document(MergeSettings(rule="weighted_mean", max_samples=250, max_share_bps=4200))
+    )
+    made.round()
+    report = audited(made)
+    assert report.verdict is Verdict.PASS
+    (one,) = report.rounds
+    found = {each.samples: each.weight for each in one.counted}
+    assert found == {100: 100, 200: 200, 300: 217}
+    assert 10_000 * 217 <= 4200 * sum(found.values()) < 10_000 * 218
+    said = shown(report)
+    assert "merge     weighted_mean, samples capped at 250, no update above 42 % of the samples" in said
+    assert "300                217          42.0 %" in said
+    document = report.document()
+    jsonschema.validate(document, load_schema("audit"))
+    assert document["merge"]["max_share_bps"] == 4200
+    assert {each["samples"]: each["weight"] for each in document["rounds"][0]["counted"]} == found
+
+
+def test_report__updates_that_a_rule_rejects__are_not_among_those_that_count() -> None:
+    made = Script(MemoryWorld, task=task_document(MergeSettings(rule="krum", parameters={"f": 0})))
+    made.round()
+    (one,) = audited(made).rounds
+    assert [(each.node, each.weight) for each in one.counted] == [(one.counted[0].node, 1)]
+    assert (one.included, one.excluded) == (1, 2)
