@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from http import HTTPStatus
 from typing import Final
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from swarm_chain.core.cids import Cid, parse_foreign_cid
 from swarm_chain.errors import InvalidCid
@@ -25,6 +25,8 @@ _FORMATS: Final = {"raw": RAW, "car": CAR}
 _OTHER_FORMATS: Final = frozenset({"ipns-record", "tar", "dag-json", "dag-cbor", "json", "cbor"})
 _SPAN: Final = re.compile(r"(-?[0-9]{1,18}):(-?[0-9]{1,18}|\*)")
 _MAX_PATH: Final = 16
+_MAX_FILENAME: Final = 255
+_NO_PLAIN_NAME: Final = re.compile(r"[^A-Za-z0-9 ._-]")
 
 
 class Refused(Exception):
@@ -88,12 +90,28 @@ class Asked:
     car: Car | None = None
     location: str | None = None
     """The request's URL as it should have been, where Accept said what the URL did not."""
+    filename: str | None = None
+    """What the reader wants to keep it as."""
 
     @property
     def etag(self) -> str:
         """The name of this answer. A CAR's is weak, since another gateway may send other bytes."""
-        below = "".join(f".{part}" for part in self.path)
+        # Names in a document are whoever's wrote it.
+        below = "".join(f".{quote(part, safe='')}" for part in self.path)
         return f'"{self.name}.raw"' if self.car is None else f'W/"{self.name}{below}.car.{self.car.tag}"'
+
+    @property
+    def content_path(self) -> str:
+        """What was asked for, among all that is on IPFS."""
+        return "/".join(("/ipfs", self.name, *(quote(part, safe="") for part in self.path)))
+
+    @property
+    def disposition(self) -> str:
+        """What a browser is to keep it as; of a name that the reader wants, nothing that ends the header's text."""
+        if self.filename is None:
+            return f'attachment; filename="{self.name}.{"bin" if self.car is None else "car"}"'
+        plain = _NO_PLAIN_NAME.sub("_", self.filename)
+        return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(self.filename, safe='')}"
 
 
 def read_request(target: str, headers: Mapping[str, str]) -> Asked:
@@ -114,6 +132,7 @@ def read_request(target: str, headers: Mapping[str, str]) -> Asked:
         path=path,
         car=None if kind == RAW else _car(query, parameters),
         location=None if "format" in query else f"{url.path}?{url.query + '&' if url.query else ''}format={suffix}",
+        filename=query["filename"][:_MAX_FILENAME] if "filename" in query else None,
     )
 
 

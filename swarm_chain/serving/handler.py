@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Final, cast
 
@@ -52,14 +53,14 @@ class Handler(Talk):
     def _block(self, asked: Asked, cid: Cid) -> None:
         with self.server.shelf.open(cid) as file:
             size = size_of(file)
-            if self._head(asked, size=size):
+            if self._head(asked, (cid,), size=size):
                 Body(self.wire, self.limits, length=size).file(file)
 
     def _car(self, asked: Asked, cid: Cid, wanted: Car) -> None:
         shelf = self.server.shelf
         *above, root = follow(shelf, cid, asked.path)
         length = length_of(shelf, root, wanted) if not above else None
-        if not self._head(asked, size=length):
+        if not self._head(asked, (*above, root), size=length):
             return
         body = Body(self.wire, self.limits, length=length, chunked=length is None and self._can_chunk)
         body.piece(next(car([root], ())))
@@ -72,22 +73,26 @@ class Handler(Talk):
 
     def _probe(self, asked: Asked) -> None:
         data = b"" if asked.car is None else _PROBE_CAR
-        if self._head(asked, size=len(data)):
+        if self._head(asked, (), size=len(data)):
             self.wfile.write(data)
 
     # ---------------------------------------------------------------------------------------------------------- heads
 
-    def _head(self, asked: Asked, *, size: int | None) -> bool:
-        """Sends the head of a 200, or of a 304 where the reader has this; whether a body must follow."""
+    def _head(self, asked: Asked, roots: Sequence[Cid], *, size: int | None) -> bool:
+        """Sends the head of a 200, or of a 304 where the reader has this; whether a body must follow.
+
+        `roots` are the blocks on the path, the last of which is the answer's.
+        """
         headers = {"Etag": asked.etag, "Cache-Control": _FOR_EVER}
         if matches(self.headers.get("If-None-Match"), asked.etag):
             self.begin(HTTPStatus.NOT_MODIFIED, headers, size=None)
             return False
-        suffix = "bin" if asked.car is None else "car"
         headers |= {
             "Content-Type": RAW if asked.car is None else asked.car.content_type,
-            "Content-Disposition": f'attachment; filename="{asked.name}.{suffix}"',
+            "Content-Disposition": asked.disposition,
             "X-Content-Type-Options": "nosniff",
+            "X-Ipfs-Path": asked.content_path,
+            "X-Ipfs-Roots": ",".join(map(str, roots)) or asked.name,
             "Accept-Ranges": "none",
             "Vary": "Accept",
         }

@@ -90,8 +90,26 @@ def test_raw__headers__are_as_the_specification_has_them(gateway: Gateway, root:
     assert headers["Cache-Control"] == "public, max-age=29030400, immutable"
     assert headers["Content-Disposition"] == f'attachment; filename="{root}.bin"'
     assert headers["X-Content-Type-Options"] == "nosniff"
+    assert (headers["X-Ipfs-Path"], headers["X-Ipfs-Roots"]) == (f"/ipfs/{root}", str(root))
     assert headers["Access-Control-Allow-Origin"] == "*"
     assert "Content-Location" not in headers
+
+
+@pytest.mark.parametrize(
+    ("asked_for", "plain"),
+    [
+        ("model.bin", "model.bin"),
+        ("a%22%0D%0AX-Evil%3A%20b", "a___X-Evil_ b"),
+        ("%E2%82%AC.bin", "_.bin"),
+        ("y" * 999, "y" * 255),
+    ],
+)
+def test_raw__a_name_to_keep_it_as__is_said_and_nothing_else(
+    gateway: Gateway, root: Cid, asked_for: str, plain: str
+) -> None:
+    headers = ask(gateway, f"/ipfs/{root}?format=raw&filename={asked_for}").headers
+    assert headers["Content-Disposition"].startswith(f"attachment; filename=\"{plain}\"; filename*=UTF-8''")
+    assert "X-Evil" not in headers
 
 
 def test_raw__asked_for_by_accept__says_where_it_lies(gateway: Gateway, root: Cid) -> None:
@@ -265,8 +283,17 @@ def test_car__a_path_in_a_document__begins_with_what_is_on_it(gateway: Gateway, 
 
     answer = ask(gateway, f"/ipfs/{new}/included/0/update/weights?format=car")
     assert car_blocks(answer) == [new, old, root, *leaves()]
+    assert answer.headers["X-Ipfs-Path"] == f"/ipfs/{new}/included/0/update/weights"
+    assert answer.headers["X-Ipfs-Roots"] == f"{new},{old},{root}"
     for path in ("included/1", "included/x", "nothing", "included/0/update/weights/0"):
         assert ask(gateway, f"/ipfs/{new}/{path}?format=car").status_code == 404
+
+
+def test_car__a_path_that_would_be_a_header__is_none(gateway: Gateway, store: LocalStore, root: Cid) -> None:
+    document = put(store, {'€"\r\nX-Evil: b': root})
+    answer = ask(gateway, f"/ipfs/{document}/%E2%82%AC%22%0D%0AX-Evil%3A%20b?format=car")
+    assert car_blocks(answer) == [document, root, *leaves()]
+    assert "X-Evil" not in answer.headers
 
 
 @pytest.mark.parametrize("by", ["query", "accept"])
