@@ -126,10 +126,11 @@ def lab(
         rounds=rounds,
     )
     report = run_lab(settings, processes=processes or usable_processors(), is_real=real, on_played=_say_progress)
-    if json_file:
-        write_json(json_file, report.document())
+    # Shown first: what took minutes is not lost where the file cannot be written.
     if str(json_file) != "-":
         _show(report)
+    if json_file:
+        write_json(json_file, report.document())
     ctx.exit(0 if report.is_confirmed else 1)
 
 
