@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -64,14 +68,14 @@ class Tally:
 
 
 class Machine(RuleBasedStateMachine):
-    """One swarm's life. `devnet` and `tally` are set by `machine_on`."""
+    """One swarm's life. `play` sets the chain that it is on, and what counts."""
 
-    devnet: Devnet
+    chain: Callable[[], Devnet]
     tally: Tally
 
     @initialize(variant=st.sampled_from(sorted(VARIANTS)))
     def deploy(self, variant: str) -> None:
-        self.contract = RawCoordinator(self.devnet, VARIANTS[variant])
+        self.contract = RawCoordinator(self.chain(), VARIANTS[variant])
         world = self.contract.world
         self.model = MemoryWorld(VARIANTS[variant], coordinator=world.coordinator, start=world.start)
         self.compare_views()
@@ -140,10 +144,26 @@ def outcome_of(world: MemoryWorld, index: int, call: Call) -> Outcome:
         return type(error).__name__, error.arguments
 
 
-def play(devnet: Devnet, *, lives: int, steps: int) -> Tally:
+@contextmanager
+def renewed(log: Path, *, every: int) -> Iterator[Callable[[], Devnet]]:
+    """An Anvil for each life, a new one after some: of a long history it writes every block's state to disk."""
+    with ExitStack() as running:
+        lives = count()
+        chains: list[Devnet] = []
+
+        def chain() -> Devnet:
+            if next(lives) % every == 0:
+                running.close()
+                chains.append(running.enter_context(Devnet.start(port=0, log=log)))
+            return chains[-1]
+
+        yield chain
+
+
+def play(chain: Callable[[], Devnet], *, lives: int, steps: int) -> Tally:
     """What happened in so many swarms' lives. Fails where contract and model differ."""
     tally = Tally()
-    kind = type("MachineOnAChain", (Machine,), {"devnet": devnet, "tally": tally})
+    kind = type("MachineOnAChain", (Machine,), {"chain": staticmethod(chain), "tally": tally})
     run_state_machine_as_test(
         kind,
         settings=settings(
@@ -163,15 +183,18 @@ def play(devnet: Devnet, *, lives: int, steps: int) -> Tally:
 def test_machine__a_few_swarms_lives__contract_and_model_say_the_same(
     request: pytest.FixtureRequest, client: str, lives: int
 ) -> None:
-    tally = play(request.getfixturevalue(client), lives=lives, steps=20)
+    chain = request.getfixturevalue(client)
+
+    tally = play(lambda: chain, lives=lives, steps=20)
 
     assert tally.calls > 10 * lives
     assert tally.outcomes["ok"] > 0
 
 
 @pytest.mark.deep
-def test_machine__ten_thousand_calls__contract_and_model_say_the_same(anvil: Devnet) -> None:
-    tally = play(anvil, lives=110, steps=60)
+def test_machine__ten_thousand_calls__contract_and_model_say_the_same(tmp_path: Path) -> None:
+    with renewed(tmp_path / "anvil.log", every=4) as chain:
+        tally = play(chain, lives=110, steps=60)
 
     assert tally.calls >= 10_000
     assert set(errors.REVERTS) - DEPLOYING - OUT_OF_REACH == set(tally.outcomes) - {"ok"}
@@ -181,6 +204,6 @@ def test_machine__ten_thousand_calls__contract_and_model_say_the_same(anvil: Dev
 
 @pytest.mark.deep
 def test_machine__on_ganache__contract_and_model_say_the_same(ganache: Devnet) -> None:
-    tally = play(ganache, lives=6, steps=40)
+    tally = play(lambda: ganache, lives=5, steps=40)
 
     assert tally.calls >= 300
