@@ -159,6 +159,10 @@ class Wrong(Rule):
         ("updates[0] + len(updates[0])", "other results with other blocks"),
         ("updates[0] * np.nan", "gave NaN"),
         ("updates[99]", "cannot merge: IndexError"),
+        ("1.0", "gave no row of float64"),
+        ("updates", "gave no row of float64"),
+        ("updates[0].astype(np.float32)", "gave no row of float64"),
+        ("exit(3)", "cannot merge: SystemExit: 3"),
     ],
 )
 def test_parse_rule__a_rule_that_gives_no_one_result__raises_merge_error(
@@ -167,6 +171,39 @@ def test_parse_rule__a_rule_that_gives_no_one_result__raises_merge_error(
     (tmp_path / "wrong.py").write_text(CHANGING.format(body=body))
     with pytest.raises(MergeError, match=message):
         parse_rule(str(tmp_path / "wrong.py"))
+
+
+NAME = '    name: ClassVar[str] = "wrong"'
+COMBINE = "    def combine"
+
+
+@pytest.mark.parametrize(
+    ("changed", "to", "message"),
+    [
+        ("frozen=True, ", "", "no finished rule: make it a frozen, keyword-only dataclass"),
+        (NAME, '    name: ClassVar[str] = "krum"', "a merge rule that ships is called krum"),
+        (NAME, f"{NAME}\n    some: list = ()", "fields of int, float, str or bool"),
+        (COMBINE, f"    minimum_updates = 2.5\n\n{COMBINE}", r"needs 2\.5 updates; give a whole number"),
+        (COMBINE, f"    minimum_updates = property(lambda self: 1 // 0)\n\n{COMBINE}", "ZeroDivisionError"),
+        (COMBINE, f"    def __post_init__(self):\n        1 / 0\n\n{COMBINE}", "ZeroDivisionError"),
+    ],
+)
+def test_parse_rule__a_class_that_is_no_rule__raises_merge_error(
+    changed: str, to: str, message: str, tmp_path: Path
+) -> None:
+    source = CHANGING.format(body="updates[0]")
+    assert changed in source
+    (tmp_path / "wrong.py").write_text(source.replace(changed, to))
+    with pytest.raises(MergeError, match=message):
+        parse_rule(str(tmp_path / "wrong.py"))
+
+
+def test_merge__a_rule_of_ones_own_that_fails_on_some_updates_alone__raises_merge_error(tmp_path: Path) -> None:
+    (tmp_path / "wrong.py").write_text(CHANGING.format(body="updates[0] if len(updates) < 9 else updates[99]"))
+    rule, base = parse_rule(str(tmp_path / "wrong.py")), {"a": np.zeros(1)}
+    assert merge_parameters(rule, base, [base] * 8).parameters["a"].tolist() == [0.0]
+    with pytest.raises(MergeError, match="the merge rule wrong cannot merge: IndexError"):
+        merge_parameters(rule, base, [base] * 9)
 
 
 # ------------------------------------------------------------------------------------------------------------ accepting

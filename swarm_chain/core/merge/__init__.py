@@ -119,8 +119,11 @@ def _installed(settings: MergeSettings) -> type[MergeRule]:
 
 def _tried(recipe: Recipe) -> Recipe:
     """The same recipe, once a rule that does not ship was seen to give one result for one input."""
-    if SHIPPED.get(recipe.name) is not type(recipe.rule):
-        try_rule(recipe)
+    if SHIPPED.get(recipe.name) is type(recipe.rule):
+        return recipe
+    if recipe.name in (*SHIPPED, *PRESETS):
+        raise MergeError(f"a merge rule that ships is called {recipe.name}: give yours another name")
+    try_rule(recipe)
     return recipe
 
 

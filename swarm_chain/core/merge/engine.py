@@ -22,6 +22,7 @@ from swarm_chain.core.merge.adding import WeightedSums, weighted_sum
 from swarm_chain.core.merge.arithmetic import check_arithmetic
 from swarm_chain.core.merge.distances import Distances, product
 from swarm_chain.core.merge.gram import products
+from swarm_chain.core.merge.own_code import blamed_on
 from swarm_chain.core.merge.parallel import Workers
 from swarm_chain.core.merge.recipe import Recipe
 from swarm_chain.core.merge.rule import MergeRule, Rule, Weighing, WeighingRule
@@ -176,8 +177,9 @@ def _plan(recipe: Recipe, inputs: _Inputs, workers: Workers, max_samples: int, m
         return _Plan(recipe=recipe, shares=shares, weights=counted, mixed=mixed, weighing=None)
     if not isinstance(rule, WeighingRule):
         raise MergeError(f"the merge rule {rule.name} neither combines nor weighs; derive it from Rule")
-    weighing = rule.weigh(distances, shares)
-    _check_weighing(weighing, recipe, count)
+    with blamed_on(type(rule)):
+        weighing = rule.weigh(distances, shares)
+        _check_weighing(weighing, recipe, count)
     if rows is not None:
         weighing = _along(weighing.updates, weighing.base, rows)
     counted = weights if rows is None and not rule.needs_distances else weights_of_parts(weighing.updates)
@@ -347,7 +349,8 @@ class _Executor:
         for place, row in zip(stack, rows, strict=True):
             # Casting assignment: both hold all numbers of the formats that are put there.
             place[...] = row
-        found = rule.combine(stack, self._plan.shares)
+        with blamed_on(type(rule)):
+            found = rule.combine(stack, self._plan.shares)
         if not isinstance(found, np.ndarray) or found.dtype != np.float64 or found.shape != rows[0].shape:
             raise MergeError(f"the merge rule {rule.name} gave no row of float64 for a block; use another rule")
         return found

@@ -22,8 +22,9 @@ from swarm_chain.core.weights import Specs, WeightsFile
 
 CHUNK = 8192
 """Elements of one tensor that share a scale. Another number gives other bits."""
-_BATCH = 256
-_FEW = 16
+_WIDTHS = (256, 128, 64)
+_SMALL_PRODUCT = 1 << 18
+"""Multiplications of a matrix product up to which OpenBLAS stays in the thread that asks for it."""
 _BYTES = 1024 * 1024
 _RELEASED_BYTES = 16 * 1024 * 1024
 _MANTISSA = 53
@@ -114,11 +115,16 @@ def _whole_numbers(differences: NDArray[Any], bits: NDArray[np.int64], scratch: 
     return whole, scales
 
 
+def _width(count: int) -> int:
+    """Elements of a row that are multiplied at a time: so few that BLAS needs neither threads nor memory of its own."""
+    return next((width for width in _WIDTHS if count * (count + 1) * width <= _SMALL_PRODUCT), CHUNK)
+
+
 def _exact_products(whole: Float64) -> Float64:
     """By chunk, the products of all rows but the last with each other: whole numbers, and so exact in any order."""
     count, chunks = whole.shape[0] - 1, whole.shape[1]
-    # BLAS is quick with few short rows where these fit its small kernels; and where the two sides are not the same.
-    width = _BATCH if count <= _FEW else CHUNK
+    # BLAS is quick where the two sides are not the same.
+    width = _width(count)
     pieces = whole.reshape(count + 1, chunks * CHUNK // width, width)
     found = np.matmul(pieces[:count].transpose(1, 0, 2), pieces.transpose(1, 2, 0))
     by_chunk: Float64 = found.reshape(chunks, CHUNK // width, count, count + 1).sum(axis=1)[:, :, :count]

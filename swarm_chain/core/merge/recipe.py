@@ -8,6 +8,7 @@ from typing import Any
 
 from swarm_chain.core.fields import Scalar
 from swarm_chain.core.merge.mixing import MIXINGS, Mixing, NearestNeighbourMixing
+from swarm_chain.core.merge.own_code import blamed_on
 from swarm_chain.core.merge.rule import MergeRule, WeighingRule, make_rule, make_with, written
 from swarm_chain.core.merge.steps import STEPS, Step
 from swarm_chain.errors import MergeError
@@ -83,7 +84,8 @@ def make_recipe(kind: type[MergeRule], parameters: Mapping[str, Scalar]) -> Reci
     before = _before(given.pop(BEFORE, None), given.pop(BEFORE_F, None))
     step_name = given.pop(STEP, None)
     step = _step(step_name, {name: given.pop(name) for name in list(given) if name.startswith("step_")})
-    return Recipe(rule=make_rule(kind, given), before=before, step=step)
+    with blamed_on(kind):
+        return Recipe(rule=make_rule(kind, given), before=before, step=step)
 
 
 def _before(names: Scalar | None, f: Scalar | None) -> tuple[Mixing, ...]:

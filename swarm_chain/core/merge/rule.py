@@ -156,6 +156,11 @@ def at_least(what: str, value: float, least: float, advice: str) -> None:
         raise MergeError(f"{what} is {value}; {advice}")
 
 
+def has_known_fields(kind: type[Any]) -> bool:
+    """Whether a dataclass has fields that parameters can be: int, float, str or bool."""
+    return all(_kind(item) in _KINDS for item in fields(kind))
+
+
 def _kind(item: Field[Any]) -> str:
     return item.type if isinstance(item.type, str) else item.type.__name__
 
@@ -180,6 +185,7 @@ __all__ = [
     "Weighing",
     "WeighingRule",
     "at_least",
+    "has_known_fields",
     "load_plugin",
     "make_rule",
     "make_with",

@@ -13,7 +13,7 @@ from pathlib import Path
 from swarm_chain.core import sources
 from swarm_chain.core.cids import Cid
 from swarm_chain.core.fields import is_name
-from swarm_chain.core.merge.rule import MergeRule, Rule, WeighingRule
+from swarm_chain.core.merge.rule import MergeRule, Rule, WeighingRule, has_known_fields
 from swarm_chain.core.sources import MAX_SOURCE
 from swarm_chain.core.unixfs import import_bytes
 from swarm_chain.errors import MergeError
@@ -74,12 +74,19 @@ def _rules_in(source: bytes, *, filename: str) -> list[type[MergeRule]]:
     module = sources.run_source(source, filename=filename, prefix="swarm_chain_rule", error=MergeError)
     found = [value for value in vars(module).values() if _is_rule(value) and value.__module__ == module.__name__]
     for one in found:
-        if one.__abstractmethods__ or not is_dataclass(one) or not is_name(getattr(one, "name", None)):
+        if not _is_finished(one):
             raise MergeError(
                 f"{filename}: {one.__name__} is no finished rule: make it a frozen, keyword-only dataclass "
-                "with a name, and `combine` or `weigh`"
+                "with a name, fields of int, float, str or bool, and `combine` or `weigh`"
             )
     return sorted(found, key=lambda one: one.__name__)
+
+
+def _is_finished(kind: type[MergeRule]) -> bool:
+    if kind.__abstractmethods__ or not is_dataclass(kind) or not is_name(getattr(kind, "name", None)):
+        return False
+    is_frozen: bool = kind.__dataclass_params__.frozen
+    return is_frozen and has_known_fields(kind)
 
 
 def _is_rule(value: object) -> bool:

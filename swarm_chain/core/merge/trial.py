@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from swarm_chain.core.merge.engine import Contribution, merge
+from swarm_chain.core.merge.own_code import blamed_on
 from swarm_chain.core.merge.recipe import Recipe
 from swarm_chain.core.weights import encode
 from swarm_chain.errors import MergeError
@@ -30,7 +31,7 @@ def try_rule(recipe: Recipe) -> None:
 @lru_cache(maxsize=64)
 def _try(recipe: Recipe, name: str) -> None:
     chance = np.random.Generator(np.random.PCG64(7))
-    updates = [_model(chance) for _ in range(max(5, recipe.minimum_updates))]
+    updates = [_model(chance) for _ in range(max(5, _fewest(recipe)))]
     base = encode(_model(chance))
     given = [
         Contribution(node=Address(place.to_bytes(20, "big")), weights=encode(one), samples=place + 1)
@@ -47,29 +48,31 @@ def _try(recipe: Recipe, name: str) -> None:
         )
 
 
+def _fewest(recipe: Recipe) -> int:
+    with blamed_on(type(recipe.rule)):
+        for number in (recipe.rule.minimum_updates, recipe.rule.safe_updates):
+            if type(number) is not int:
+                raise MergeError(f"the merge rule {recipe.name} needs {number!r} updates; give a whole number")
+        return recipe.minimum_updates
+
+
 def _merged(
     given: list[Contribution], recipe: Recipe, base: bytes, block: int | None, threads: int
 ) -> tuple[bytes, tuple[int, ...]]:
     with TemporaryDirectory(prefix="swarm-chain-trial-") as folder:
         out = Path(folder) / "out"
-        try:
-            done = merge(
-                given,
-                rule=recipe,
-                max_samples=1 << 32,
-                max_share_bps=10_000,
-                out=out,
-                base=base,
-                state_out=Path(folder) / "state",
-                block=block,
-                threads=threads,
-                sync=False,
-            )
-        except MergeError:
-            raise
-        except Exception as error:
-            # It is somebody's own code: whatever it raises is what is wrong with it.
-            raise MergeError(f"the merge rule {recipe.name} cannot merge: {type(error).__name__}: {error}") from error
+        done = merge(
+            given,
+            rule=recipe,
+            max_samples=1 << 32,
+            max_share_bps=10_000,
+            out=out,
+            base=base,
+            state_out=Path(folder) / "state",
+            block=block,
+            threads=threads,
+            sync=False,
+        )
         return out.read_bytes() if done else b"", tuple(done.weights.values()) if done else ()
 
 
