@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from swarm_chain import children
 from swarm_chain.config import DevnetSettings
 from swarm_chain.devnet.programs import Client
+
+_STATES: Final = 1000
+"""Blocks whose state Anvil still knows, in memory; it keeps all blocks and logs.
+
+Left alone it writes the whole state of each block into the user's home, and never deletes it: gigabytes in a night."""
 
 
 def flags_for(client: Client, settings: DevnetSettings, state: Path | None) -> list[str]:
@@ -29,6 +34,7 @@ def _anvil_flags(settings: DevnetSettings) -> list[str]:
         "--port": settings.port,
         "--accounts": 0,
         "--color": "never",
+        "--prune-history": _STATES,
     }
     if settings.block_time:
         flags["--block-time"] = settings.block_time

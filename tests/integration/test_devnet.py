@@ -107,6 +107,17 @@ def test_start__without_state__leaves_nothing_to_come_back_to(client: Client, tm
         assert again.rpc("eth_getTransactionCount", DEV0, "latest") == "0x0"
 
 
+def test_start__anvil_runs_for_long__writes_no_state_of_old_blocks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    with Devnet.start(client="anvil", port=0, log=tmp_path / "chain.log") as chain:
+        chain.rpc("anvil_mine", hex(1500))
+        assert int(chain.rpc("eth_getBlockByNumber", "0x1", False)["number"], 16) == 1
+        assert int(chain.rpc("eth_getBalance", DEV0, hex(600)), 16) > 0
+    assert [path for path in (tmp_path / "home").rglob("*") if path.is_file()] == []
+
+
 def test_start__port_is_taken__raises_port_in_use(client: Client, listener: socket.socket, tmp_path: Path) -> None:
     port = listener.getsockname()[1]
     with pytest.raises(PortInUse, match=f"port {port} .*--port"):
