@@ -94,7 +94,7 @@ def judge(
     argued: Mapping[str, str],
 ) -> Iterator[Verdict]:
     """Each mutant's verdict as it is found; those in the journal first."""
-    yield from (journal.verdicts[one.key] for one in mutants if one.key in journal.verdicts)
+    yield from (_argued(journal.verdicts[one.key], argued) for one in mutants if one.key in journal.verdicts)
     left = [one for one in mutants if one.key not in journal.verdicts]
     original = compiler.bytecodes([compiler.contract])[0]
     free: SimpleQueue[Bench] = SimpleQueue()
@@ -104,9 +104,9 @@ def judge(
         for batch, codes in _compiled(left, compiler, len(benches)):
             tried = pool.map(lambda mutant, code: _tried(mutant, code, original, free), batch, codes)
             for mutant, found in zip(batch, tried, strict=True):
-                verdict = _explained(found, mutant, compiler, argued)
+                verdict = _compared(found, mutant, compiler)
                 journal.add(verdict)
-                yield verdict
+                yield _argued(verdict, argued)
 
 
 def _compiled(
@@ -135,13 +135,15 @@ def _tried(mutant: Mutant, code: str | None, original: str | None, free: SimpleQ
     return Verdict(key=mutant.key, fate=Fate.KILLED if killer else Fate.SURVIVED, why=killer or "")
 
 
-def _explained(verdict: Verdict, mutant: Mutant, compiler: Compiler, argued: Mapping[str, str]) -> Verdict:
-    """A survivor that is no survivor: optimised as it ships it is the contract's own code, or the list says why."""
+def _compared(verdict: Verdict, mutant: Mutant, compiler: Compiler) -> Verdict:
+    """A survivor that, optimised as it ships, is the contract's own code is none."""
     if verdict.fate is not Fate.SURVIVED:
         return verdict
     shipped, code = compiler.bytecodes([compiler.contract, mutant.source], optimised=True)
-    if shipped == code:
-        return Verdict(key=mutant.key, fate=Fate.SAME)
-    if mutant.key in argued:
-        return Verdict(key=mutant.key, fate=Fate.EQUIVALENT, why=argued[mutant.key])
+    return Verdict(key=mutant.key, fate=Fate.SAME) if shipped == code else verdict
+
+
+def _argued(verdict: Verdict, arguments: Mapping[str, str]) -> Verdict:
+    if verdict.fate is Fate.SURVIVED and verdict.key in arguments:
+        return Verdict(key=verdict.key, fate=Fate.EQUIVALENT, why=arguments[verdict.key])
     return verdict
