@@ -101,10 +101,9 @@ layers: setup
 contracts: setup
 	FORGE_SNAPSHOT_CHECK=true FORGE_SNAPSHOT_EMIT=false $(FORGE) test
 
-# More inputs for every fuzzed function, and other walks for the invariants, whose lengths stand beside them.
+# A hundred thousand inputs for every fuzzed property, and the long walks of the invariants.
 contracts-deep: setup
-	FOUNDRY_FUZZ_RUNS=5000 $(FORGE) test --no-match-test '^invariant_'
-	for seed in 1 2 3 4 5; do $(FORGE) test --match-test '^invariant_' --fuzz-seed $$seed || exit 1; done
+	FOUNDRY_PROFILE=deep $(FORGE) test --match-test '^(testFuzz|invariant)_'
 
 # Of the tests of single calls and rules: what only a random walk reaches is not covered. Counting needs code that was
 # not optimised, with its own gas and size, so what measures those is left out.

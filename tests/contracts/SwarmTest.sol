@@ -171,6 +171,18 @@ abstract contract SwarmTest {
         vm.assertEq(swarm.swarmInfo().finalizedRounds, count, LAYOUT);
     }
 
+    /// @dev Pretends to have learned this training window.
+    function _setWindow(uint24 window) internal {
+        _writeIntoRound(88, 24, window);
+        vm.assertEq(swarm.roundInfo().trainingWindow, window, LAYOUT);
+    }
+
+    /// @dev Pretends that revealing and merging were stretched so often.
+    function _setStretch(uint8 times) internal {
+        _writeIntoRound(112, 8, times);
+        vm.assertEq(swarm.roundInfo().stretch, uint256(1) << times, LAYOUT);
+    }
+
     function _setExpected(uint16 count) internal {
         _writeIntoRound(120, 16, count);
         vm.assertEq(swarm.roundInfo().expected, count, LAYOUT);

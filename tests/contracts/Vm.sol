@@ -29,6 +29,9 @@ interface Vm {
     function revertToState(uint256 id) external returns (bool);
     function lastCallGas() external view returns (Gas memory);
     function snapshotValue(string calldata group, string calldata name, uint256 value) external;
+    function record() external;
+    function accesses(address target) external returns (bytes32[] memory reads, bytes32[] memory writes);
+    function stopRecord() external;
     function recordLogs() external;
     function getRecordedLogs() external returns (Log[] memory);
     function expectEmit(address emitter) external;

@@ -295,25 +295,6 @@ contract WindowsTest is SwarmTest {
         vm.assertEq(swarm.roundInfo().stretch, 1);
     }
 
-    /// @dev Whatever happens, training windows stay between the least and the most, and no phase is above the most.
-    function testFuzz_WindowsStayWithinTheirBounds(uint16[12] memory waits, uint8[12] memory turnouts) public {
-        for (uint256 i = 0; i < waits.length; ++i) {
-            _open();
-            uint256 window = swarm.roundInfo().trainingWindow;
-            vm.assertTrue(window >= 10 && window <= 4000, "training");
-            vm.warp(block.timestamp + waits[i] % window);
-            _commitFirst(turnouts[i] % 5);
-            for (uint256 step = 0; swarm.phase() != ISwarmCoordinator.Phase.Idle; ++step) {
-                vm.assertLe(swarm.roundInfo().deadline - swarm.roundInfo().phaseStartedAt, 4000, "any phase");
-                if (swarm.phase() == ISwarmCoordinator.Phase.Revealing && turnouts[i] % 3 == 0) {
-                    _revealFirst(swarm.roundInfo().commits);
-                } else {
-                    _warpAndClose();
-                }
-            }
-        }
-    }
-
     // ---------------------------------------------------------------------------------------------------- helpers
 
     function _finalizeTaking(uint256 time) private {
