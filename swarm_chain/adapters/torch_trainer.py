@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
@@ -15,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import Module
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, Subset
 
 from swarm_chain.adapters.torch_parameters import (
     check_same,
@@ -28,7 +29,7 @@ from swarm_chain.adapters.torch_parameters import (
 )
 from swarm_chain.core.fields import MAX_ENTRIES, is_name
 from swarm_chain.core.metrics import TEST_SAMPLES
-from swarm_chain.errors import DataError, TaskError
+from swarm_chain.errors import DataError, SwarmChainError, TaskError
 from swarm_chain.ports import Progress
 from swarm_chain.tasks.base import NodeData, Predictions, Task
 from swarm_chain.tasks.batches import count
@@ -63,6 +64,26 @@ class TorchTrainer:
     def samples(self) -> Samples:
         """Training examples there are now, at least 1. Raises `DataError`."""
         return Samples(count(self._open().training))
+
+    def check(self) -> None:
+        """Returns if there is something to train on, and the task can measure its model on a batch of it.
+
+        Raises `DataError`, with where in the task it failed.
+        """
+        task, examples = self._task, self._open().training
+        some = Subset(examples, range(min(task.hyperparameters.batch_size, count(examples))))
+        with _repeatable(task, 0):
+            module = TaskModel(task, initial_parameters(task), NOTHING).module
+            try:
+                task.evaluate(module, some)
+            except SwarmChainError:
+                raise
+            except Exception as error:
+                said = f"{type(error).__name__}: {error}".rstrip(".: ")
+                raise DataError(
+                    f"the task {task.name} cannot use {self._data}: {said}; check that the data are such as it takes",
+                    details="".join(traceback.format_tb(error.__traceback__)),
+                ) from error
 
     def train(
         self, base: Parameters, *, memory: Parameters = NOTHING, round_number: RoundNumber, on_progress: Progress

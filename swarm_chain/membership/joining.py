@@ -79,7 +79,7 @@ def check_data(task: Task, data: str | None) -> str:
 
     if data is None:
         raise ConfigurationError(f"which data? give --data as the task {task.name} takes it: {task.data_example}")
-    TorchTrainer(task, data).samples()
+    TorchTrainer(task, data).check()
     return task.located(data)
 
 

@@ -162,6 +162,7 @@ def test_init__tensors_differ__each_is_named(world: World) -> None:
         ("headless", ROWS[1:], ", line 1: numbers where the columns' names should be"),
         ("empty", [""], " has no rows below its first line: add data"),
         ("names", ROWS[:1], " has no rows below its first line: add data"),
+        ("narrow", ["a", *"123456789"], ": RuntimeError: mat1 and mat2 shapes cannot be multiplied"),
     ],
 )
 def test_join__data_do_not_parse__file_and_line_are_named_and_nothing_is_sent(

@@ -296,6 +296,30 @@ def test_samples__file_is_written_anew__are_counted_anew(tmp_path: Path) -> None
     assert outcome.samples == 393
 
 
+def test_check__a_batch_that_the_model_takes__is_fine_and_nothing_moves() -> None:
+    task = Everything()
+    before = digest(trained(task, "20"))
+    TorchTrainer(task, "20").check()
+    TorchTrainer(task, "1").check()
+    assert digest(trained(task, "20")) == before
+
+
+def test_check__data_of_another_shape__says_what_the_model_said_below_its_traceback() -> None:
+    class Narrow(Everything):
+        def open_data(self, data: str) -> NodeData:
+            examples = TensorDataset(torch.ones(4, 2), torch.ones(4, 1))
+            return NodeData(training=examples, held_out=examples)
+
+    with pytest.raises(DataError, match=r"Narrow cannot use few\.csv: RuntimeError: mat1 and mat2 .* check") as caught:
+        TorchTrainer(Narrow(), "few.csv").check()
+    assert "in forward" in caught.value.details
+
+
+def test_check__no_examples__raises_data_error() -> None:
+    with pytest.raises(DataError, match="everything found no training example in 0: add data"):
+        TorchTrainer(Everything(), "0").check()
+
+
 def test_samples__no_examples__raises_data_error() -> None:
     with pytest.raises(DataError, match="everything found no training example in 0: add data"):
         TorchTrainer(Everything(), "0").samples()
