@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import replace
 
 from swarm_chain.config.threads import ask_for_one_thread
+from swarm_chain.errors import DiskFull
 from swarm_chain.lab.game import Played
 from swarm_chain.lab.job import Job, jobs_of
 from swarm_chain.lab.report import LabReport
@@ -28,19 +31,33 @@ def run_lab(
     """The report on all games. The number of processes changes no figure.
 
     With `is_real` each game is then played again with the real contract and agents, one after the other.
-    Raises `DataError`, and for real games `ToolMissing` and `DemoFailed`.
+    Raises `DataError` and `DiskFull`, and for real games `ToolMissing` and `DemoFailed`.
     """
     started = time.monotonic()
     jobs = jobs_of(settings)
     total = (1 + is_real) * len(jobs) * len(settings.played)
     games: list[Played] = []
-    for played in _played(jobs, processes):
-        games += played
-        on_played(len(games), total)
+    with _translated():
+        for played in _played(jobs, processes):
+            games += played
+            on_played(len(games), total)
     if is_real:
         first = len(games)
         games = list(_played_again(games, jobs, lambda number: on_played(first + number, total)))
     return LabReport(settings=settings, games=tuple(games), seconds=time.monotonic() - started)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """While inside, a full disk becomes `DiskFull`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise DiskFull(
+            "no room is left for the files of a game: make room, or set TMPDIR to a folder elsewhere"
+        ) from error
 
 
 def _played(jobs: Sequence[Job], processes: int) -> Iterator[list[Played]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from swarm_chain.core.merge import parse_rule
 from swarm_chain.core.unixfs import import_bytes
 from swarm_chain.core.weights import encode
 from swarm_chain.demo.settings import DemoSettings
-from swarm_chain.errors import ConfigurationError, MergeError
+from swarm_chain.errors import ConfigurationError, DiskFull, MergeError
 from swarm_chain.lab import LabReport, LabSettings, find_attack, run_lab, usual_rules
 from swarm_chain.lab.fairness import Treatment
 from swarm_chain.lab.game import Played, RealGame
@@ -146,6 +147,15 @@ def test_run_lab__what_no_rule_should_see__never_counts(report: LabReport) -> No
     for rule in SETTINGS.rules:
         assert report.cell(rule, "nan").treatment.attackers == {"non-finite": 2}
         assert report.cell(rule, "clean").treatment == Treatment(honest=8)
+
+
+def test_run_lab__no_room_on_the_disk__says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(job: Job) -> list[Played]:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Job, "play", full)
+    with pytest.raises(DiskFull, match="make room, or set TMPDIR"):
+        run_lab(SETTINGS, processes=1)
 
 
 def test_play__once_more__ends_in_the_same_bytes(report: LabReport) -> None:
