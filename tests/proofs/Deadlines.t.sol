@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.30;
+
+import {ISwarmCoordinator} from "../../contracts/interfaces/ISwarmCoordinator.sol";
+import {SwarmProof} from "./SwarmProof.sol";
+
+/// @notice When each act is accepted, from any state and at any time.
+contract DeadlinesProof is SwarmProof {
+    function check_NoCommitAtOrAfterItsDeadline() public {
+        bytes memory data = abi.encodeCall(swarm.commitUpdate, (_anyRound(), svm.createBytes32("commitment")));
+        _assertOnlyInTime(data, ISwarmCoordinator.Phase.Training);
+    }
+
+    function check_NoSubmissionAtOrAfterItsDeadline() public {
+        bytes memory data = abi.encodeCall(swarm.submitUpdate, (_anyRound(), svm.createBytes32("digest"), _anySamples()));
+        _assertOnlyInTime(data, ISwarmCoordinator.Phase.Training);
+    }
+
+    function check_NoRevealAtOrAfterItsDeadline() public {
+        (bytes32 digest, bytes32 salt) = (svm.createBytes32("digest"), svm.createBytes32("salt"));
+        bytes memory data = abi.encodeCall(swarm.revealUpdate, (_anyRound(), digest, _anySamples(), salt));
+        _assertOnlyInTime(data, ISwarmCoordinator.Phase.Revealing);
+    }
+
+    function check_NoAttestationAtOrAfterItsDeadline() public {
+        bytes memory data = abi.encodeCall(swarm.attest, (_anyRound(), svm.createBytes32("result")));
+        _assertOnlyInTime(data, ISwarmCoordinator.Phase.Merging);
+    }
+
+    function check_NoClosingBeforeTheDeadline() public {
+        _anyState();
+        ISwarmCoordinator.RoundInfo memory info = swarm.roundInfo();
+        uint32 round = _anyRound();
+
+        bool isDone = _call(_anyAccount("caller"), abi.encodeCall(swarm.closeRound, (round)));
+
+        assert(!isDone || (round == info.round && block.timestamp >= info.deadline));
+        assert(!isDone || info.phase != ISwarmCoordinator.Phase.Idle);
+    }
+
+    /// @dev Whatever anybody calls: while a phase runs, neither its deadline nor the number expected changes.
+    function check_ARunningDeadlineNeverMoves() public {
+        _anyState();
+        ISwarmCoordinator.RoundInfo memory info = swarm.roundInfo();
+        vm.assume(info.phase != ISwarmCoordinator.Phase.Idle);
+
+        _anyCall(_anyAccount("caller"));
+
+        ISwarmCoordinator.RoundInfo memory next = swarm.roundInfo();
+        if (next.phase != info.phase) return;
+        assert(next.round == info.round && next.deadline == info.deadline && next.expected == info.expected);
+    }
+
+    function _assertOnlyInTime(bytes memory data, ISwarmCoordinator.Phase needed) private {
+        _anyState();
+        ISwarmCoordinator.RoundInfo memory info = swarm.roundInfo();
+
+        bool isDone = _call(_anyAccount("caller"), data);
+
+        assert(!isDone || block.timestamp < info.deadline);
+        assert(!isDone || info.phase == needed);
+    }
+}

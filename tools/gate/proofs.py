@@ -1,0 +1,118 @@
+"""What Halmos proved. Proved is what it followed to every end: a time-out, an error, a loop cut short, a proof in which
+no path succeeds, and a proof that it never began all count as failed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+from tools.gate.commands import TOOLS, Done, run
+from tools.gate.figures import GateError, Row
+
+FOLDER: Final = "tests/proofs"
+FEWEST: Final = 20
+OUTCOMES: Final = ("proved", "refuted", "timed out", "stuck", "no path succeeds", "error")
+"""By Halmos' exit codes for one proof."""
+OPTIONS: Final = (
+    *("--loop", "16"),
+    *("--default-bytes-lengths", "0,65"),
+    *("--solver-timeout-assertion", "60s"),
+    "--no-status",
+)
+"""Bytes are empty, or as long as a signature; what a loop does beyond 16 turns would be a fault of the proof."""
+
+_PROOF = re.compile(r"^\s*function (check_\w+)\(", re.MULTILINE)
+_CONTRACT = re.compile(r"^(?:abstract )?contract (\w+)", re.MULTILINE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proof:
+    """What became of one proof, and how many paths it took."""
+
+    name: str
+    outcome: str
+    paths: int
+
+    @property
+    def fault(self) -> str | None:
+        """Why it proves nothing."""
+        return None if self.outcome == "proved" and self.paths > 0 else f"{self.name}: {self.outcome}"
+
+
+def prove(root: Path, *, match: str = "", out: str = "forge-out/proofs") -> tuple[list[Proof], Done]:
+    """All proofs below `root`, or those of contracts whose name matches. Raises `GateError`."""
+    with TemporaryDirectory() as folder:
+        report = Path(folder) / "proofs.json"
+        done = run(_command(report, match, out), root=root, settings=_settings(out))
+        if not report.exists():
+            raise GateError(f"halmos wrote no report; it said:\n{done.out[-3_000:]}{done.err[-3_000:]}")
+        return read_report(json.loads(report.read_text(encoding="utf-8"))), done
+
+
+def read_report(report: Mapping[str, Any]) -> list[Proof]:
+    """What Halmos' report says of each proof."""
+    return [
+        _read(f"{suite.partition(':')[2]}.{one['name'].partition('(')[0]}", one)
+        for suite, results in sorted(report["test_results"].items())
+        for one in results
+    ]
+
+
+def row(root: Path) -> Row:
+    """The table's row on proofs."""
+    proofs, _ = prove(root)
+    faults = [fault for proof in proofs if (fault := proof.fault)]
+    faults += [f"{name}: never begun" for name in sorted(written(root) - {proof.name for proof in proofs})]
+    if len(proofs) < FEWEST:
+        faults.append(f"{len(proofs)} proofs, and at least {FEWEST} are asked for")
+    figures = f"{len(proofs) - len(faults)} of {len(proofs)} proved, along {sum(one.paths for one in proofs):,} paths"
+    return Row(name="proofs (Halmos)", figures=figures, faults=faults)
+
+
+def written(root: Path) -> set[str]:
+    """Every proof that the sources hold, as contract and function."""
+    return {
+        f"{contract}.{proof}"
+        for path in sorted((root / FOLDER).glob("*.t.sol"))
+        for contract, body in _contracts(path.read_text(encoding="utf-8"))
+        for proof in _PROOF.findall(body)
+    }
+
+
+def _contracts(source: str) -> Sequence[tuple[str, str]]:
+    parts = _CONTRACT.split(source)[1:]
+    return list(zip(parts[::2], parts[1::2], strict=True))
+
+
+def _read(name: str, one: Mapping[str, Any]) -> Proof:
+    paths = one.get("num_paths") or (0, 0, 0)
+    outcome = OUTCOMES[one["exitcode"]] if one["exitcode"] < len(OUTCOMES) else OUTCOMES[-1]
+    if outcome == "proved" and one.get("num_bounded_loops") != 0:
+        outcome = "a loop was cut short"
+    if outcome == "proved" and paths[1] == 0:
+        outcome = "no path succeeds"
+    return Proof(name=name, outcome=outcome, paths=paths[0])
+
+
+def _command(report: Path, match: str, out: str) -> list[str | Path]:
+    solver = f"{TOOLS / 'yices-smt2'} --smt2-model-format"
+    contracts = ["--match-contract", match or "Proof$"]
+    return [
+        *(TOOLS / "halmos", "--root", ".", "--forge-build-out", out, "--json-output", report),
+        *("--solver-command", solver, *contracts, *OPTIONS),
+    ]
+
+
+def _settings(out: str) -> dict[str, str]:
+    return {
+        "FOUNDRY_TEST": FOLDER,
+        "FOUNDRY_SCRIPT": FOLDER,
+        "FOUNDRY_OUT": out,
+        "FOUNDRY_CACHE_PATH": out.replace("forge-out", "forge-cache", 1),
+    }
