@@ -258,7 +258,7 @@ contract AttestTest is SwarmTest {
     }
 
     /// @dev Whatever five nodes attest to, in whatever order, the counts are those of their last words.
-    function testFuzz_CountsAreThoseOfTheLastWords(uint8[12] memory words) public {
+    function testFuzz_CountsAreThoseOfTheLastWords(uint8[8] memory words) public {
         bytes32[3] memory results = [RESULT, OTHER, THIRD];
         bytes32[5] memory last;
         for (uint256 i = 0; i < words.length; ++i) {

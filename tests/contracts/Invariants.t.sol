@@ -11,11 +11,12 @@ import {SwarmTest} from "./SwarmTest.sol";
 /// @dev What must hold of single calls (which are accepted, what they may write, what events may say) is asked by
 /// `SwarmHandler` and `Ledger` at each call.
 abstract contract InvariantsTest is SwarmTest {
-    // Where the coordinator keeps its round, its nodes, its results, and the leading one.
+    // Where the coordinator keeps its round, its nodes, its results, the leading one, and who dissents.
     uint256 private constant ROUND = 3;
     uint256 private constant NODES = 4;
     uint256 private constant RESULTS = 5;
     uint256 private constant LEADING = 7;
+    uint256 private constant DISSENT = 8;
     uint256 private constant ACCOUNTS = 8;
 
     /// @dev What the coordinator shows, at one look, beside what the books say.
@@ -76,12 +77,22 @@ abstract contract InvariantsTest is SwarmTest {
         bytes32[4] memory words = handler.words();
         bytes32[2][ACCOUNTS] memory nodes = handler.nodeWords();
         require(_load(ROUND) == words[0], "the round's word is not what the events amount to");
-        require(_load(RESULTS) == words[1] && _load(RESULTS + 1) == words[2], "the results are not those of the events");
+        require(_load(RESULTS) == words[1] && _load(RESULTS + 1) == words[2], "the results are other ones");
         require(_load(LEADING) == words[3], "the leading result is not the first of the events");
         for (uint256 i = 0; i < ACCOUNTS; ++i) {
             uint256 slot = uint256(keccak256(abi.encode(all.book.accounts[i], NODES)));
             require(_load(slot) == nodes[i][0], "a node's record is not what the events amount to");
             require(_load(slot + 1) == nodes[i][1], "a node's entry is not what the events amount to");
+        }
+        _dissentIsWhatTheEventsAmountTo(all.round.round);
+    }
+
+    function _dissentIsWhatTheEventsAmountTo(uint32 round) private view {
+        bytes32 ofRound = keccak256(abi.encode(round, DISSENT));
+        for (uint256 i = 0; i < handler.RESULTS(); ++i) {
+            bytes32 result = handler.resultOf(round, i);
+            uint256 count = uint256(_load(uint256(keccak256(abi.encode(result, ofRound)))));
+            require(count == handler.dissentOf(round, result), "dissent is not what the events amount to");
         }
     }
 
@@ -355,14 +366,14 @@ abstract contract DirectTest is InvariantsTest {
 /// forge-config: default.invariant.runs = 1
 /// forge-config: default.invariant.depth = 3000
 /// forge-config: default.invariant.check-interval = 10
-/// forge-config: deep.invariant.runs = 16
+/// forge-config: deep.invariant.runs = 8
 /// forge-config: deep.invariant.depth = 20000
 contract SealedInvariantsTest is SealedTest {}
 
 /// forge-config: default.invariant.runs = 1
 /// forge-config: default.invariant.depth = 3000
 /// forge-config: default.invariant.check-interval = 10
-/// forge-config: deep.invariant.runs = 16
+/// forge-config: deep.invariant.runs = 8
 /// forge-config: deep.invariant.depth = 20000
 contract DirectInvariantsTest is DirectTest {}
 
@@ -371,7 +382,7 @@ contract DirectInvariantsTest is DirectTest {}
 /// forge-config: default.invariant.depth = 400
 /// forge-config: default.invariant.check-interval = 1
 /// forge-config: deep.invariant.runs = 2
-/// forge-config: deep.invariant.depth = 16000
+/// forge-config: deep.invariant.depth = 8000
 contract SealedInvariantsAtEveryCallTest is SealedTest {}
 
 /// @notice The same, looked at after every call.
@@ -379,5 +390,5 @@ contract SealedInvariantsAtEveryCallTest is SealedTest {}
 /// forge-config: default.invariant.depth = 400
 /// forge-config: default.invariant.check-interval = 1
 /// forge-config: deep.invariant.runs = 2
-/// forge-config: deep.invariant.depth = 16000
+/// forge-config: deep.invariant.depth = 8000
 contract DirectInvariantsAtEveryCallTest is DirectTest {}

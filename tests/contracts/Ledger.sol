@@ -125,6 +125,10 @@ abstract contract Ledger {
         }
     }
 
+    function dissentOf(uint32 round, bytes32 result) external view returns (uint16) {
+        return _dissent[round][result];
+    }
+
     function book() external view returns (Book memory all) {
         all.round = _round;
         all.head = head();
@@ -158,6 +162,13 @@ abstract contract Ledger {
     function isAbsent(address node) public view returns (bool) {
         Node storage record = _nodes[node];
         return record.status == ISwarmCoordinator.NodeStatus.Active && _round.finalized >= record.absentAt;
+    }
+
+    /// @dev How many have this as their last word in the running or last round.
+    function agreeing(bytes32 result) public view returns (uint16 count) {
+        for (uint256 i = 0; i < ACCOUNTS && result != 0; ++i) {
+            if (_words[_round.number][_accounts[i]] == result) ++count;
+        }
     }
 
     /// @dev The fewest of `nodes` that are the swarm's share of them.

@@ -21,7 +21,8 @@ contract SwarmHandler is Ledger {
     uint256 internal constant POISON = 3;
     uint256 public constant COALITION = 3;
 
-    // Where the coordinator keeps what is about nobody, and what is about a node.
+    // Where the coordinator keeps its round, its nodes and its results.
+    uint256 internal constant ROUND_SLOT = 3;
     uint256 internal constant NODES_SLOT = 4;
     uint256 internal constant RESULTS_SLOT = 5;
 
@@ -43,7 +44,7 @@ contract SwarmHandler is Ledger {
     uint256 private _created;
     uint256 private _away;
     uint256 private _stage;
-    uint64 private _deadline;
+    uint40 private _deadline;
 
     constructor(SwarmCoordinator swarm_, address registrar_) Ledger(swarm_.swarmInfo().config) {
         swarm = swarm_;
@@ -85,7 +86,7 @@ contract SwarmHandler is Ledger {
     function everyone(uint256 which, uint256 phases) external counted {
         which %= 1 << 64;
         uint256 other = phases % 8 == 0 ? which / POISON : which;
-        for (uint256 i = 0; i <= phases / 8 % 8; ++i) {
+        for (uint256 i = 0; i <= phases / 8 % 6; ++i) {
             uint256 stage = _stage;
             vm.warp(block.timestamp + which / POISON % 100);
             _advance(~_away, which + i, other + i * (phases % 3), true);
@@ -93,8 +94,8 @@ contract SwarmHandler is Ledger {
         }
     }
 
-    /// @dev Some do what the phase asks for, whether it is due or not, maybe at its last second or a second too late; not
-    /// all of them agree, and some first try to show what is not theirs.
+    /// @dev Some do what the phase asks for, whether it is due or not, maybe at its last second or a second too late;
+    /// not all of them agree, and some first try to show what is not theirs.
     function some(uint256 set, uint256 which, uint256 when) external counted {
         if (when % 4 == 0) _toLastSecond();
         else if (when % 16 == 1) _pastDeadline(0);
@@ -293,11 +294,12 @@ contract SwarmHandler is Ledger {
 
     function _attest(address node, uint256 which) private {
         bytes32 result = resultOf(_round.number, which);
-        bool isNew = _words[_round.number][node] != result;
+        bytes32 before = _words[_round.number][node];
         if (which == POISON && _canAttest(node) && !_coalitionHasQuorum()) ++minorityAttempts;
         uint32 finalized = _round.finalized;
-        _call(node, abi.encodeCall(swarm.attest, (_round.number, result)), _canAttest(node) && isNew);
+        _call(node, abi.encodeCall(swarm.attest, (_round.number, result)), _canAttest(node) && before != result);
         if (which == POISON && _round.finalized > finalized) _judgePoison();
+        require(swarm.attestationsFor(before) == agreeing(before), "a result counts who changed its mind");
     }
 
     function _judgePoison() private {
@@ -406,7 +408,7 @@ contract SwarmHandler is Ledger {
 
     function _absentSet() private view returns (uint256 set) {
         for (uint256 i = 0; i < ACCOUNTS; ++i) {
-            if (swarm.nodeInfo(account(i)).isAbsent) set |= 1 << i;
+            if (isAbsent(account(i))) set |= 1 << i;
         }
     }
 
@@ -445,14 +447,15 @@ contract SwarmHandler is Ledger {
             address owner = _ownerOf[writes[i]];
             require(mayTouchOthers || owner == address(0) || owner == by, "another's call changed a record");
             bool isResult = uint256(writes[i]) >= RESULTS_SLOT && uint256(writes[i]) < RESULTS_SLOT + 3;
-            require(!isResult || what == ISwarmCoordinator.attest.selector, "something else than attesting wrote a result");
+            require(!isResult || what == ISwarmCoordinator.attest.selector, "not an attestation wrote a result");
         }
     }
 
     /// @dev Rounds and phases go forward, one round at a time, and a phase keeps its deadline.
     function _watchRound() private {
-        (ISwarmCoordinator.Phase phase,, uint64 deadline) = swarm.waitingFor();
-        uint256 stage = uint256(swarm.currentRound()) * 4 + (uint256(phase) + 3) % 4;
+        uint256 word = uint256(vm.load(address(swarm), bytes32(ROUND_SLOT)));
+        uint256 stage = uint256(uint32(word)) * 4 + (uint256(uint8(word >> 32)) + 3) % 4;
+        uint40 deadline = uint40(word >> 48);
         require(stage >= _stage, "a phase went backwards");
         require(stage > _stage || deadline == _deadline, "a running deadline moved");
         (_stage, _deadline) = (stage, deadline);
