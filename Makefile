@@ -56,6 +56,12 @@ $(VENV)/.installed: pyproject.toml $(VENV)/.torch
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --editable '.[dev]'
 	@touch $@
 
+# Apart from ours: what proves and analyses pins other versions of what both need.
+.venv-contracts/.installed: tools/gate/requirements.txt $(VENV)/.created
+	$(BIN)/python -m venv .venv-contracts
+	.venv-contracts/bin/python -m pip install --disable-pip-version-check --quiet --requirement $<
+	@touch $@
+
 node_modules/.package-lock.json: package.json package-lock.json
 	@command -v npm >/dev/null || { echo "Node 20 or later with npm is needed; install it"; exit 1; }
 	npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
