@@ -49,3 +49,29 @@ def test_ipfs__quick__fetches_from_a_served_store(tmp_path: Path) -> None:
         assert one["sha256_seconds"] > 0
         # Sixteen blocks at most, whatever the file's size; nothing is told where the system does not say.
         assert one["memory"] is None or one["memory"] < 64 << 20
+
+
+def test_merge__small__measures_every_rule_beside_reading_alone(tmp_path: Path) -> None:
+    out = tmp_path / "merge.json"
+    command = [sys.executable, str(BENCHMARKS / "merge.py"), "--sizes", "5x0.3", "--repeats", "1", "--json", str(out)]
+    done = subprocess.run(
+        [*command, "--rules", "floor", "coordinate_median", "krum", "robust"],
+        capture_output=True,
+        text=True,
+        timeout=180,
+    )
+    assert done.returncode == 0, done.stderr
+    found = {one["rule"]: one for one in json.loads(out.read_text())}
+    assert list(found) == ["floor", "coordinate_median", "krum", "robust"]
+    assert all(one["library"] == "ours" and one["size"] == "5 x 0.3 M" for one in found.values())
+    # Merging reads all that `floor` does, and more.
+    assert 0 < found["floor"]["cpu"] < found["robust"]["cpu"]
+    assert "| coordinate_median |" in done.stdout
+
+
+@pytest.mark.parametrize("size", ["3x1", "10x0", "ten"])
+def test_merge__size_that_cannot_be__is_refused(size: str) -> None:
+    command = [sys.executable, str(BENCHMARKS / "merge.py"), "--sizes", size]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert "--sizes" in done.stderr

@@ -291,7 +291,7 @@ class _Writer:
             for kind, values in done.memory.items():
                 if self._state is not None:
                     self._state.put(kind, done.block, values)
-            read += done.values.nbytes * len(inputs.updates)
+            read += done.values.nbytes * (len(inputs.updates) + 1)
             if read >= _RELEASED_BYTES:
                 inputs.release()
                 read = 0

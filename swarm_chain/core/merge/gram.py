@@ -26,6 +26,8 @@ _WIDTHS = (256, 128, 64)
 _SMALL_PRODUCT = 1 << 18
 """Multiplications of a matrix product up to which OpenBLAS stays in the thread that asks for it."""
 _BYTES = 1024 * 1024
+_PIECE = 512 * 1024
+_LEAST_COLUMNS = 512
 _RELEASED_BYTES = 16 * 1024 * 1024
 _MANTISSA = 53
 # Beyond these, numbers are cut or count as zero: their squares and the sums of these must be numbers.
@@ -52,7 +54,7 @@ def products(files: Sequence[WeightsFile], base: WeightsFile, workers: Workers, 
     for parts in workers.in_order(lambda span: _of_span(files, base, span, scratch), _spans(base.specs, len(files))):
         for part in parts:
             total += part
-        read += 4 * CHUNK * len(parts) * len(files)
+        read += 4 * CHUNK * len(parts) * (len(files) + 1)
         if read >= _RELEASED_BYTES:
             release()
             read = 0
@@ -60,7 +62,7 @@ def products(files: Sequence[WeightsFile], base: WeightsFile, workers: Workers, 
 
 
 def _spans(specs: Specs, count: int) -> Iterator[_Span]:
-    step = CHUNK * max(1, _BYTES // (12 * CHUNK * count))
+    step = CHUNK * max(1, _BYTES // (4 * CHUNK * count))
     for spec in specs:
         if DTYPES[spec.dtype].is_float:
             for start in range(0, spec.count, step):
@@ -71,8 +73,8 @@ def _of_span(files: Sequence[WeightsFile], base: WeightsFile, span: _Span, scrat
     """The products of each chunk."""
     differences, lengths = _differences(files, base, span, scratch)
     bits = [(_MANTISSA - max(length - 1, 0).bit_length()) // 2 for length in lengths]
-    whole, scales = _whole_numbers(differences, np.array(bits), scratch)
-    exact = _exact_products(whole)
+    scales = _make_whole(differences, np.array(bits))
+    exact = np.array([_exact_products(differences[:, chunk], scratch) for chunk in range(len(lengths))])
     found: Float64 = (exact * scales.T[:, :, None]) * scales.T[:, None, :]
     return found
 
@@ -95,8 +97,8 @@ def _differences(
     return found.reshape(len(files), chunks, CHUNK), [min(CHUNK, length - at) for at in range(0, length, CHUNK)]
 
 
-def _whole_numbers(differences: NDArray[Any], bits: NDArray[np.int64], scratch: Scratch) -> tuple[Float64, Float64]:
-    """The differences as whole numbers of at most so many bits, with a row of zeros below; and what one is worth."""
+def _make_whole(differences: NDArray[Any], bits: NDArray[np.int64]) -> Float64:
+    """What one is worth, once the differences are whole numbers of at most so many bits: by update and chunk."""
     working = differences.dtype
     largest = np.maximum(differences.max(axis=2), -differences.min(axis=2))
     if (largest > _LARGEST[working]).any():
@@ -109,10 +111,7 @@ def _whole_numbers(differences: NDArray[Any], bits: NDArray[np.int64], scratch: 
     with np.errstate(under="ignore"):
         differences *= steps[:, :, None].astype(working)
     np.rint(differences, out=differences)
-    whole = scratch.array("whole", (differences.shape[0] + 1, *differences.shape[1:]), np.float64)
-    whole[:-1] = differences
-    whole[-1] = 0.0
-    return whole, scales
+    return scales
 
 
 def _width(count: int) -> int:
@@ -120,12 +119,17 @@ def _width(count: int) -> int:
     return next((width for width in _WIDTHS if count * (count + 1) * width <= _SMALL_PRODUCT), CHUNK)
 
 
-def _exact_products(whole: Float64) -> Float64:
-    """By chunk, the products of all rows but the last with each other: whole numbers, and so exact in any order."""
-    count, chunks = whole.shape[0] - 1, whole.shape[1]
-    # BLAS is quick where the two sides are not the same.
-    width = _width(count)
-    pieces = whole.reshape(count + 1, chunks * CHUNK // width, width)
-    found = np.matmul(pieces[:count].transpose(1, 0, 2), pieces.transpose(1, 2, 0))
-    by_chunk: Float64 = found.reshape(chunks, CHUNK // width, count, count + 1).sum(axis=1)[:, :, :count]
-    return by_chunk
+def _exact_products(chunk: NDArray[Any], scratch: Scratch) -> Float64:
+    """The products of rows of whole numbers with each other: whole numbers, and so exact in any order."""
+    count = len(chunk)
+    columns = max(_LEAST_COLUMNS, CHUNK >> max(0, (8 * (count + 1) * CHUNK // _PIECE).bit_length() - 1))
+    # BLAS is quick where the two sides are not the same: a row of zeros is below.
+    whole: Float64 = scratch.array("whole", (count + 1, columns), np.float64)
+    whole[-1] = 0.0
+    width = min(_width(count), columns)
+    pieces = whole.reshape(count + 1, columns // width, width)
+    total: Float64 = np.zeros((count, count))
+    for start in range(0, CHUNK, columns):
+        whole[:-1] = chunk[:, start : start + columns]
+        total += np.matmul(pieces[:count].transpose(1, 0, 2), pieces.transpose(1, 2, 0)).sum(axis=0)[:, :count]
+    return total
