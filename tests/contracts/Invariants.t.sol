@@ -120,11 +120,7 @@ abstract contract InvariantsTest is SwarmTest {
         require(committed <= all.round.expected, "who committed was expected");
     }
 
-    function _counted(Views memory all)
-        private
-        pure
-        returns (uint256 committed, uint256 revealed, uint256 attesting)
-    {
+    function _counted(Views memory all) private pure returns (uint256 committed, uint256 revealed, uint256 attesting) {
         for (uint256 i = 0; i < ACCOUNTS && all.round.round > 0; ++i) {
             if (all.nodes[i].committedRound == all.round.round) ++committed;
             if (all.nodes[i].revealedRound == all.round.round) ++revealed;

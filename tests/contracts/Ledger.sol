@@ -333,8 +333,9 @@ abstract contract Ledger {
         require(uint256(reason) == uint256(_round.phase), "aborted for another reason than its phase has");
         ++aborts[reason];
 
-        if (reason == ISwarmCoordinator.AbortReason.TooFewUpdates) _adaptWindow();
-        else if (_smaller(_stretched(_config.revealWindow), _stretched(_config.mergeWindow)) < _config.maxWindow) {
+        if (reason == ISwarmCoordinator.AbortReason.TooFewUpdates) {
+            _adaptWindow();
+        } else if (_smaller(_stretched(_config.revealWindow), _stretched(_config.mergeWindow)) < _config.maxWindow) {
             ++_round.stretch;
         }
         _end(reason);
@@ -407,9 +408,8 @@ abstract contract Ledger {
 
         _recordInactive(log);
         bool isStrict = reason == ISwarmCoordinator.SuspensionReason.Registrar;
-        _nodes[account_].status = isStrict
-            ? ISwarmCoordinator.NodeStatus.SuspendedByRegistrar
-            : ISwarmCoordinator.NodeStatus.Suspended;
+        _nodes[account_].status =
+            isStrict ? ISwarmCoordinator.NodeStatus.SuspendedByRegistrar : ISwarmCoordinator.NodeStatus.Suspended;
     }
 
     function _requireMissed(Sign memory sign) private view {

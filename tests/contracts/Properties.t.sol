@@ -176,10 +176,7 @@ contract PropertiesTest is SwarmTest {
     // ---------------------------------------------------------------------------------------------------- helpers
 
     /// @dev A sealed swarm of two with bounds that the constructor accepts, as near as can be to those given.
-    function _deployWithin(uint32 shortest, uint32 first, uint32 longest)
-        private
-        returns (uint32, uint32, uint32)
-    {
+    function _deployWithin(uint32 shortest, uint32 first, uint32 longest) private returns (uint32, uint32, uint32) {
         ISwarmCoordinator.Config memory config = _sealedConfig();
         config.maxWindow = 1 + longest % 180 days;
         config.minWindow = 1 + shortest % config.maxWindow;

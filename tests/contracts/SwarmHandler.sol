@@ -269,8 +269,7 @@ contract SwarmHandler is Ledger {
     }
 
     function _submit(address node) private {
-        bytes memory data =
-            abi.encodeCall(swarm.submitUpdate, (_round.number, _digestOf(_round.number, node), SAMPLES));
+        bytes memory data = abi.encodeCall(swarm.submitUpdate, (_round.number, _digestOf(_round.number, node), SAMPLES));
         _call(node, data, !_config.isSealed && _canCommit(node));
     }
 
@@ -283,9 +282,7 @@ contract SwarmHandler is Ledger {
     /// @dev Shows the update of `whose` in `madeFor`: only one's own of this round matches.
     function _reveal(address node, address whose, uint32 madeFor) private {
         (bytes32 digest, bytes32 salt) = (_digestOf(madeFor, whose), _saltOf(madeFor, whose));
-        bytes32 shown = keccak256(
-            abi.encode(block.chainid, address(swarm), _round.number, node, digest, SAMPLES, salt)
-        );
+        bytes32 shown = keccak256(abi.encode(block.chainid, address(swarm), _round.number, node, digest, SAMPLES, salt));
         bool matches = _nodes[node].entry == shown;
         if (_hasHidden(node) && !matches) ++falseOpenings;
         bytes memory data = abi.encodeCall(swarm.revealUpdate, (_round.number, digest, SAMPLES, salt));
@@ -516,9 +513,7 @@ contract SwarmHandler is Ledger {
 
     function _commitmentOf(uint32 round, address node, address coordinator) private view returns (bytes32) {
         return keccak256(
-            abi.encode(
-                block.chainid, coordinator, round, node, _digestOf(round, node), SAMPLES, _saltOf(round, node)
-            )
+            abi.encode(block.chainid, coordinator, round, node, _digestOf(round, node), SAMPLES, _saltOf(round, node))
         );
     }
 
