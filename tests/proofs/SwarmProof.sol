@@ -91,10 +91,10 @@ abstract contract SwarmProof {
         swarm = SwarmCoordinator(address(new Twin(address(swarm))));
         svm.enableSymbolicStorage(address(swarm));
         vm.warp(svm.createUint(64, "now"));
-        _pretendExpected(5);
-        _writeIntoRound(ACTIVE_BIT, 16, 4);
         if (svm.createBool("isOdd")) _writeIntoRound(FINALIZED_BIT, 1, 1);
         else _writeIntoRound(FINALIZED_BIT, 1, 0);
+        _pretendExpected(5);
+        _writeIntoRound(ACTIVE_BIT, 16, 4);
         ISwarmCoordinator.SwarmInfo memory info = swarm.swarmInfo();
         assert(info.activeNodes == 4);
         vm.assume(block.timestamp < LAST_SECOND && info.currentRound < LAST_ROUND);
