@@ -10,7 +10,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from itertools import count
 from pathlib import Path
 
@@ -21,10 +21,22 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 
 from swarm_chain import errors, types
 from swarm_chain.devnet import Devnet
-from swarm_chain.types import ZERO_ADDRESS, ZERO_DIGEST, AbortReason, Call
+from swarm_chain.types import (
+    ZERO_ADDRESS,
+    ZERO_DIGEST,
+    AbortReason,
+    AddNode,
+    Address,
+    Call,
+    Lift,
+    RegisterNode,
+    RemoveNode,
+    Resume,
+    Suspend,
+)
 from tests.chains import MemoryWorld, digest, normalised, signer
 from tests.coordinators import Outcome, RawCoordinator, View, says, views
-from tests.integration.test_chain_model import NODES, VARIANTS, any_call, sensible_call
+from tests.integration.test_chain_model import NODES, VARIANTS, any_call, random_invitation, sensible_call
 
 ACCOUNTS = [*(signer(index).address for index in range(NODES)), ZERO_ADDRESS]
 RESULTS = [ZERO_DIGEST, digest(8), digest(9)]
@@ -46,6 +58,13 @@ DEPLOYING = {
 OUT_OF_REACH = {"NodeLimitReached"}
 """What takes 65,535 nodes; forge's tests write that number into the contract's storage."""
 DICE = st.randoms(use_true_random=False)
+INDICES = st.integers(0, NODES - 1)
+SPOILT: dict[str, tuple[object, ...]] = {
+    "digest": (ZERO_DIGEST, digest(2)),
+    "result": (ZERO_DIGEST,),
+    "commitment": (bytes(32),),
+    "samples": (0, 2),
+}
 
 
 @dataclass
@@ -67,6 +86,10 @@ class Tally:
                 self.reasons[event.reason] += 1
 
 
+def add_again(node: Address) -> AddNode:
+    return AddNode(node=node, label="again")
+
+
 class Machine(RuleBasedStateMachine):
     """One swarm's life. `play` sets the chain that it is on, and what counts."""
 
@@ -86,17 +109,26 @@ class Machine(RuleBasedStateMachine):
         for index in range(NODES):
             self.send(index, self.sensible(dice, index))
 
-    @rule(index=st.integers(0, NODES - 1), dice=DICE)
+    @rule(index=INDICES, dice=DICE)
     def one_acts(self, index: int, dice: random.Random) -> None:
         self.send(index, self.sensible(dice, index))
 
-    @rule(index=st.integers(0, NODES - 1), dice=DICE)
+    @rule(index=INDICES, dice=DICE)
     def anybody_calls_anything(self, index: int, dice: random.Random) -> None:
         self.send(index, any_call(dice, self.model, index))
 
-    @rule(index=st.integers(0, NODES - 1), dice=DICE)
-    def anybody_calls_anything_else(self, index: int, dice: random.Random) -> None:
-        self.send(index, any_call(dice, self.model, index))
+    @rule(index=INDICES, dice=DICE)
+    def one_acts_almost_rightly(self, index: int, dice: random.Random) -> None:
+        self.send(index, spoilt(dice, self.sensible(dice, index)))
+
+    @rule(index=INDICES, decision=st.sampled_from((Suspend, Lift, Lift, add_again, add_again, RemoveNode)))
+    def a_registrar_decides(self, index: int, decision: Callable[..., Call]) -> None:
+        self.send(0, decision(node=signer(index).address))
+
+    @rule(index=INDICES, dice=DICE)
+    def one_comes_back(self, index: int, dice: random.Random) -> None:
+        invited = random_invitation(dice, self.model.chain(index), self.model.now)
+        self.send(index, dice.choice((Resume(), RegisterNode(label="again"), invited, invited)))
 
     @rule(seconds=st.sampled_from((1, 7, 40, 1_000)))
     def time_passes(self, seconds: int) -> None:
@@ -129,6 +161,15 @@ class Machine(RuleBasedStateMachine):
         theirs = dict(zip(VIEWS, self.contract.ask(VIEWS), strict=True))
         ours: dict[View, object] = {view: says(self.model, view) for view in VIEWS}
         assert theirs == ours, {view: (theirs[view], ours[view]) for view in VIEWS if theirs[view] != ours[view]}
+
+
+def spoilt(dice: random.Random, call: Call) -> Call:
+    """A call in which one thing is wrong or, where nothing can be, the call itself."""
+    names = sorted({one.name for one in fields(call)} & set(SPOILT))
+    if not names:
+        return call
+    name = dice.choice(names)
+    return replace(call, **{name: dice.choice(SPOILT[name])})
 
 
 def without_places(outcome: Outcome) -> Outcome:
@@ -194,7 +235,7 @@ def test_machine__a_few_swarms_lives__contract_and_model_say_the_same(
 @pytest.mark.deep
 def test_machine__ten_thousand_calls__contract_and_model_say_the_same(tmp_path: Path) -> None:
     with renewed(tmp_path / "anvil.log", every=4) as chain:
-        tally = play(chain, lives=110, steps=60)
+        tally = play(chain, lives=140, steps=70)
 
     assert tally.calls >= 10_000
     assert set(errors.REVERTS) - DEPLOYING - OUT_OF_REACH == set(tally.outcomes) - {"ok"}
