@@ -298,14 +298,15 @@ abstract contract InvariantsTest is SwarmTest {
     }
 
     function _sawEveryEnd() private view {
-        _once(100, handler.events(ISwarmCoordinator.RoundFinalized.selector), "finalised");
+        _once(200, handler.events(ISwarmCoordinator.RoundFinalized.selector), "finalised");
         _once(50, handler.aborts(ISwarmCoordinator.AbortReason.TooFewUpdates), "aborted, too few updates");
         _once(400, handler.aborts(ISwarmCoordinator.AbortReason.NoQuorum), "aborted, no quorum");
-        _once(1_500, handler.suspensions(ISwarmCoordinator.SuspensionReason.Absence), "suspended, absent");
+        _once(3_000, handler.suspensions(ISwarmCoordinator.SuspensionReason.Absence), "suspended, absent");
         _once(200, handler.suspensions(ISwarmCoordinator.SuspensionReason.OwnRequest), "suspended, by itself");
         _once(200, handler.suspensions(ISwarmCoordinator.SuspensionReason.Registrar), "suspended, by a registrar");
         _once(500, handler.dissents(), "dissented");
-        _once(1_000, handler.changesOfMind(), "changed its mind");
+        _once(1_000, handler.leftTheLeading(), "left the leading result");
+        _once(1_000, handler.leftAnother(), "left another result");
     }
 
     function _sawEveryScheme() private view {

@@ -90,7 +90,8 @@ abstract contract Ledger {
     mapping(ISwarmCoordinator.AbortReason reason => uint256) public aborts;
     mapping(ISwarmCoordinator.SuspensionReason reason => uint256) public suspensions;
     uint256 public dissents;
-    uint256 public changesOfMind;
+    uint256 public leftTheLeading;
+    uint256 public leftAnother;
     uint256 public undoneLeavings;
 
     constructor(ISwarmCoordinator.Config memory config) {
@@ -295,9 +296,8 @@ abstract contract Ledger {
     }
 
     function _forget(Node storage node, bytes32 before) private {
-        ++changesOfMind;
-        if (node.isDissenting) --_dissent[_round.number][before];
-        else --_round.leadingAttestations;
+        if (node.isDissenting) (++leftAnother, --_dissent[_round.number][before]);
+        else (++leftTheLeading, --_round.leadingAttestations);
     }
 
     function _recordDissent(Node storage node, bytes32 result) private {

@@ -95,7 +95,7 @@ contract SwarmHandler is Ledger {
     }
 
     /// @dev Some do what the phase asks for, whether it is due or not, maybe at its last second or a second too late;
-    /// not all of them agree, and some first try to show what is not theirs.
+    /// not all of them agree, some change sides, and some first try to show what is not theirs.
     function some(uint256 set, uint256 which, uint256 when) external counted {
         if (when % 4 == 0) _toLastSecond();
         else if (when % 16 == 1) _pastDeadline(0);
@@ -103,11 +103,12 @@ contract SwarmHandler is Ledger {
             if (_hasHidden(account(i))) _reveal(account(i), account(i + 1), _round.number);
         }
         _advance(set & ~_away, which, which / POISON, false);
+        if (when % 8 > 4) _advance(set & ~_away, which / POISON, which, false);
     }
 
     /// @dev From now on it takes no part in what everyone does; mostly, it is back.
     function goAway(uint256 who, uint256 how) external counted {
-        if (how % 4 == 0) _away |= 1 << (who % ACCOUNTS);
+        if (how % 8 == 0) _away |= 1 << (who % ACCOUNTS);
         else _away &= ~(1 << (who % ACCOUNTS));
     }
 
@@ -137,9 +138,11 @@ contract SwarmHandler is Ledger {
         else _call(account(who), abi.encodeCall(swarm.addNode, (account(how), "")), false);
     }
 
+    /// @dev Mostly not where few are left, so that long walks see rounds to their end.
     function leave(uint256 who, uint256 how) external counted {
         address node = _pick(who, _isActive);
-        if (how % 4 == 0) _suspend(node, node);
+        if (_round.active < 5 && how / 4 % 4 > 0) _addNode(_pick(who, _canBeAdded));
+        else if (how % 4 == 0) _suspend(node, node);
         else if (how % 4 == 1) _suspend(registrar, node);
         else if (how % 4 == 2) _suspend(registrar, _pick(who, _isSuspended));
         else _remove(registrar, node);
@@ -269,7 +272,8 @@ contract SwarmHandler is Ledger {
     }
 
     function _submit(address node) private {
-        bytes memory data = abi.encodeCall(swarm.submitUpdate, (_round.number, _digestOf(_round.number, node), SAMPLES));
+        bytes32 digest = _digestOf(_round.number, node);
+        bytes memory data = abi.encodeCall(swarm.submitUpdate, (_round.number, digest, SAMPLES));
         _call(node, data, !_config.isSealed && _canCommit(node));
     }
 
@@ -282,8 +286,8 @@ contract SwarmHandler is Ledger {
     /// @dev Shows the update of `whose` in `madeFor`: only one's own of this round matches.
     function _reveal(address node, address whose, uint32 madeFor) private {
         (bytes32 digest, bytes32 salt) = (_digestOf(madeFor, whose), _saltOf(madeFor, whose));
-        bytes32 shown = keccak256(abi.encode(block.chainid, address(swarm), _round.number, node, digest, SAMPLES, salt));
-        bool matches = _nodes[node].entry == shown;
+        bytes memory shown = abi.encode(block.chainid, address(swarm), _round.number, node, digest, SAMPLES, salt);
+        bool matches = _nodes[node].entry == keccak256(shown);
         if (_hasHidden(node) && !matches) ++falseOpenings;
         bytes memory data = abi.encodeCall(swarm.revealUpdate, (_round.number, digest, SAMPLES, salt));
         _call(node, data, _hasHidden(node) && matches);
