@@ -26,6 +26,13 @@ contract QuorumTest is SwarmTest {
         vm.assertEq(_quorumOf(10_000, 65_535), 65_535);
     }
 
+    /// @dev 5,001 × 5,001 is one more than a whole number of ten-thousands.
+    function test_GivenAShareJustAboveAWholeNumberOfNodes() public {
+        vm.assertEq(_quorumOf(5001, 5001), 2502);
+        vm.assertEq(_quorumOf(5001, 10_000), 5001);
+        vm.assertEq(_quorumOf(9999, 9999), 9999);
+    }
+
     /// @dev ceil(expected × bps / 10000), which is more than half and at most all.
     function testFuzz_QuorumIsRoundedUp(uint16 bps, uint16 nodes) public {
         bps = 5001 + bps % 5000;

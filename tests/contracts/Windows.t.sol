@@ -256,6 +256,19 @@ contract WindowsTest is SwarmTest {
         vm.assertEq(swarm.roundInfo().stretch, 2);
     }
 
+    /// @dev 501 of 1,001 seconds are more than half.
+    function test_WhenHalfOfAWindowIsNoWholeSecond() public {
+        ISwarmCoordinator.Config memory config = _sealedConfig();
+        config.maxWindow = 1001;
+        swarm = new SwarmCoordinator(config);
+        _addNodes(4);
+        _stretchToFour();
+        _finalizeWithin(501, 0);
+        vm.assertEq(swarm.roundInfo().stretch, 4);
+        _finalizeWithin(500, 0);
+        vm.assertEq(swarm.roundInfo().stretch, 2);
+    }
+
     function test_WhenRevealingEndedAtItsDeadline() public {
         _stretchToFour();
         _open();
