@@ -25,6 +25,7 @@ from swarm_chain.core.merge.gram import products
 from swarm_chain.core.merge.own_code import blamed_on
 from swarm_chain.core.merge.parallel import Workers
 from swarm_chain.core.merge.recipe import Recipe
+from swarm_chain.core.merge.releasing import Releasing
 from swarm_chain.core.merge.rule import MergeRule, Rule, Weighing, WeighingRule
 from swarm_chain.core.merge.scratch import Scratch
 from swarm_chain.core.merge.sorting import ranked
@@ -40,7 +41,6 @@ _LEAST_BLOCK = 1024
 _MOST_BLOCK = 32 * 1024
 _MIXED = 3
 """How many times the memory a block takes where updates are mixed first, in float64."""
-_RELEASED_BYTES = 16 * 1024 * 1024
 
 Source = Path | bytes
 """Canonical weights: a file, or in memory."""
@@ -285,16 +285,14 @@ class _Writer:
         size = block or _block_size(len(inputs.updates) * (1 if plan.mixed is None else _MIXED))
         executor = _Executor(inputs, plan)
         self._put(header(inputs.specs))
-        read = 0
+        files = len(inputs.updates) + 1
+        releasing = Releasing(inputs.release, files=files, ahead=workers.ahead * 4 * size * files)
         for done in workers.in_order(executor.run, _blocks(inputs.specs, size)):
             self._put(raw(done.values))
             for kind, values in done.memory.items():
                 if self._state is not None:
                     self._state.put(kind, done.block, values)
-            read += done.values.nbytes * (len(inputs.updates) + 1)
-            if read >= _RELEASED_BYTES:
-                inputs.release()
-                read = 0
+            releasing.read(done.values.nbytes * files)
         return self._builder.close()
 
     def _put(self, data: bytes | memoryview) -> None:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from swarm_chain.core.dtypes import DTYPES, Float64
 from swarm_chain.core.merge.parallel import Workers
+from swarm_chain.core.merge.releasing import Releasing
 from swarm_chain.core.merge.scratch import Scratch
 from swarm_chain.core.weights import Specs, WeightsFile
 
@@ -28,7 +29,6 @@ _SMALL_PRODUCT = 1 << 18
 _BYTES = 1024 * 1024
 _PIECE = 512 * 1024
 _LEAST_COLUMNS = 512
-_RELEASED_BYTES = 16 * 1024 * 1024
 _MANTISSA = 53
 # Beyond these, numbers are cut or count as zero: their squares and the sums of these must be numbers.
 _LARGEST = {np.dtype(np.float32): float(np.finfo(np.float32).max), np.dtype(np.float64): 2.0**480}
@@ -50,14 +50,12 @@ def products(files: Sequence[WeightsFile], base: WeightsFile, workers: Workers, 
     `release` is called now and then, when what was read before is not needed any more.
     """
     total: Float64 = np.zeros((len(files), len(files)))
-    read, scratch = 0, Scratch()
+    scratch, size = Scratch(), 4 * CHUNK * (len(files) + 1)
+    releasing = Releasing(release, files=len(files) + 1, ahead=workers.ahead * max(_BYTES, size))
     for parts in workers.in_order(lambda span: _of_span(files, base, span, scratch), _spans(base.specs, len(files))):
         for part in parts:
             total += part
-        read += 4 * CHUNK * len(parts) * (len(files) + 1)
-        if read >= _RELEASED_BYTES:
-            release()
-            read = 0
+        releasing.read(len(parts) * size)
     return total
 
 

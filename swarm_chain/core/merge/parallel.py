@@ -28,6 +28,11 @@ class Workers:
         self._count = threads or usable_processors()
         self._pool = ThreadPoolExecutor(self._count, thread_name_prefix="merge") if self._count > 1 else None
 
+    @property
+    def ahead(self) -> int:
+        """Items that may be worked on, or done, and not handed out yet."""
+        return 1 if self._pool is None else 2 * self._count + 1
+
     def in_order(self, work: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
         """What `work` makes of each item, in their order; a few are done ahead, never all."""
         if self._pool is None:
@@ -37,7 +42,7 @@ class Workers:
         try:
             for item in items:
                 ahead.append(self._pool.submit(work, item))
-                if len(ahead) > 2 * self._count:
+                if len(ahead) >= self.ahead:
                     yield ahead.popleft().result()
             while ahead:
                 yield ahead.popleft().result()
