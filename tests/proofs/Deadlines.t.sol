@@ -12,7 +12,8 @@ contract DeadlinesProof is SwarmProof {
     }
 
     function check_NoSubmissionAtOrAfterItsDeadline() public {
-        bytes memory data = abi.encodeCall(swarm.submitUpdate, (_anyRound(), svm.createBytes32("digest"), _anySamples()));
+        bytes memory data =
+            abi.encodeCall(swarm.submitUpdate, (_anyRound(), svm.createBytes32("digest"), _anySamples()));
         _assertOnlyInTime(data, ISwarmCoordinator.Phase.Training);
     }
 
@@ -29,35 +30,38 @@ contract DeadlinesProof is SwarmProof {
 
     function check_NoClosingBeforeTheDeadline() public {
         _anyState();
-        ISwarmCoordinator.RoundInfo memory info = swarm.roundInfo();
+        (uint32 current, ISwarmCoordinator.Phase phase, uint256 deadline) = _round();
         uint32 round = _anyRound();
 
         bool isDone = _call(_anyAccount("caller"), abi.encodeCall(swarm.closeRound, (round)));
 
-        assert(!isDone || (round == info.round && block.timestamp >= info.deadline));
-        assert(!isDone || info.phase != ISwarmCoordinator.Phase.Idle);
+        assert(!isDone || (round == current && block.timestamp >= deadline));
+        assert(!isDone || phase != ISwarmCoordinator.Phase.Idle);
     }
 
     /// @dev Whatever anybody calls: while a phase runs, neither its deadline nor the number expected changes.
     function check_ARunningDeadlineNeverMoves() public {
-        _anyState();
-        ISwarmCoordinator.RoundInfo memory info = swarm.roundInfo();
-        vm.assume(info.phase != ISwarmCoordinator.Phase.Idle);
+        _anyStateAndHead();
+        (uint32 current, ISwarmCoordinator.Phase phase, uint256 deadline) = _round();
+        uint256 expected = _expected();
+        vm.assume(phase != ISwarmCoordinator.Phase.Idle);
 
         _anyCall(_anyAccount("caller"));
 
-        ISwarmCoordinator.RoundInfo memory next = swarm.roundInfo();
-        if (next.phase != info.phase) return;
-        assert(next.round == info.round && next.deadline == info.deadline && next.expected == info.expected);
+        if (swarm.phase() != phase) return;
+        assert(swarm.currentRound() == current && _deadline() == deadline && _expected() == expected);
     }
 
     function _assertOnlyInTime(bytes memory data, ISwarmCoordinator.Phase needed) private {
-        _anyState();
-        ISwarmCoordinator.RoundInfo memory info = swarm.roundInfo();
+        _anyStateAndHead();
+        (, ISwarmCoordinator.Phase phase, uint256 deadline) = _round();
 
         bool isDone = _call(_anyAccount("caller"), data);
 
-        assert(!isDone || block.timestamp < info.deadline);
-        assert(!isDone || info.phase == needed);
+        assert(!isDone || (block.timestamp < deadline && phase == needed));
+    }
+
+    function _round() private view returns (uint32 current, ISwarmCoordinator.Phase phase, uint256 deadline) {
+        return (swarm.currentRound(), swarm.phase(), _deadline());
     }
 }

@@ -9,35 +9,35 @@ import {SwarmProof} from "./SwarmProof.sol";
 contract HeadProof is SwarmProof {
     /// @dev Whatever anybody calls: where the head or the number of finalised rounds changed, it was an attestation.
     function check_OnlyAnAttestationMovesTheHead() public {
-        _anyState();
-        (bytes32 head, uint32 finalized) = _head();
+        _anyStateAndHead();
+        (bytes32 head, uint256 finalized) = _head();
 
         (bytes4 selector,) = _anyCall(_anyAccount("caller"));
 
-        (bytes32 headNow, uint32 finalizedNow) = _head();
+        (bytes32 headNow, uint256 finalizedNow) = _head();
         assert(selector == SwarmCoordinator.attest.selector || (headNow == head && finalizedNow == finalized));
     }
 
     /// @dev The head moves to what was attested, by a revealer of the merging round, in time, and as the quorum-th.
     function check_TheHeadMovesOnlyByAQuorum() public {
-        _anyState();
+        _anyStateAndHead();
         (address caller, uint32 round, bytes32 result) = _anyAttestation();
-        ISwarmCoordinator.RoundInfo memory info = swarm.roundInfo();
-        (bytes32 head, uint32 finalized) = _head();
+        (uint32 current, ISwarmCoordinator.Phase phase) = (swarm.currentRound(), swarm.phase());
+        (bytes32 head, uint256 finalized) = _head();
 
         bool isDone = _call(caller, abi.encodeCall(swarm.attest, (round, result)));
 
-        (bytes32 headNow, uint32 finalizedNow) = _head();
+        (bytes32 headNow, uint256 finalizedNow) = _head();
         if (headNow == head && finalizedNow == finalized) return;
-        assert(isDone && round == info.round && info.phase == ISwarmCoordinator.Phase.Merging);
+        assert(isDone && round == current && phase == ISwarmCoordinator.Phase.Merging);
         assert(headNow == result && finalizedNow == finalized + 1);
-        assert(swarm.attestationsFor(result) == info.quorum);
+        assert(swarm.attestationsFor(result) == swarm.roundInfo().quorum);
         assert(swarm.nodeInfo(caller).revealedRound == round);
     }
 
     /// @dev Zero is never attested to, and so never the head.
     function check_TheHeadIsNeverZero() public {
-        _anyState();
+        _anyStateAndHead();
         (address caller, uint32 round, bytes32 result) = _anyAttestation();
         (bytes32 head,) = _head();
         vm.assume(head != 0);
@@ -47,8 +47,8 @@ contract HeadProof is SwarmProof {
         assert(swarm.head() != 0);
     }
 
-    function _head() private view returns (bytes32 head, uint32 finalized) {
-        return (swarm.head(), swarm.swarmInfo().finalizedRounds);
+    function _head() private view returns (bytes32 head, uint256 finalized) {
+        return (swarm.head(), _finalized());
     }
 
     function _anyAttestation() private pure returns (address caller, uint32 round, bytes32 result) {

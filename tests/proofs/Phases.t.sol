@@ -13,7 +13,7 @@ contract PhasesProof is SwarmProof {
 
     /// @dev Whatever anybody calls: a round goes on or ends, and only after its end comes the next number.
     function check_NoPhaseGoesBackwards() public {
-        _anyState();
+        _anyStateAndHead();
         (ISwarmCoordinator.Phase phase, uint32 round) = (swarm.phase(), swarm.currentRound());
 
         _anyCall(_anyAccount("caller"));
@@ -26,63 +26,54 @@ contract PhasesProof is SwarmProof {
     }
 
     function check_AStrangerEndsTraining() public {
-        (ISwarmCoordinator.RoundInfo memory next, uint256 limit) = _closeLate(TRAINING);
-        assert(next.phase == IDLE || next.phase == REVEALING || next.phase == MERGING);
-        _assertSoon(next, limit);
+        ISwarmCoordinator.Phase next = _closeLate(TRAINING);
+        assert(next == IDLE || next == REVEALING || next == MERGING);
+        _assertSoon(next);
     }
 
     function check_AStrangerEndsRevealing() public {
-        (ISwarmCoordinator.RoundInfo memory next, uint256 limit) = _closeLate(REVEALING);
-        assert(next.phase == IDLE || next.phase == MERGING);
-        _assertSoon(next, limit);
+        ISwarmCoordinator.Phase next = _closeLate(REVEALING);
+        assert(next == IDLE || next == MERGING);
+        _assertSoon(next);
     }
 
     function check_AStrangerEndsMerging() public {
-        (ISwarmCoordinator.RoundInfo memory next,) = _closeLate(MERGING);
-        assert(next.phase == IDLE && next.abortReason == ISwarmCoordinator.AbortReason.NoQuorum);
+        assert(_closeLate(MERGING) == IDLE);
     }
 
     /// @dev When idle, with enough nodes, any active one opens the next round.
     function check_AnActiveNodeOpensWhenIdle() public {
-        _anyState();
+        _anyStateAndHead();
+        _pretendPhase(IDLE);
         (address node, uint32 round) = (_anyAccount("node"), swarm.currentRound());
-        ISwarmCoordinator.SwarmInfo memory info = swarm.swarmInfo();
-        vm.assume(swarm.phase() == IDLE && swarm.isActive(node) && info.activeNodes >= info.requiredUpdates);
+        vm.assume(swarm.isActive(node) && _active() >= swarm.swarmInfo().requiredUpdates);
 
         bool isDone = _call(node, abi.encodeCall(swarm.openRound, ()));
 
-        assert(isDone && swarm.phase() == TRAINING && swarm.currentRound() == round + 1);
-        assert(swarm.roundInfo().expected == info.activeNodes);
+        assert(isDone && swarm.phase() == TRAINING && swarm.currentRound() == round + 1 && _expected() == _active());
     }
 
     /// @dev What the proofs of one step assume of the stretch, every call keeps.
     function check_TheStretchStaysFinite() public {
-        _anyState();
+        _anyStateAndHead();
         vm.assume(_isStretchFinite());
         _anyCall(_anyAccount("caller"));
         assert(_isStretchFinite());
     }
 
     /// @dev At or after the deadline of this phase, whatever else is stored, a stranger's call succeeds.
-    function _closeLate(ISwarmCoordinator.Phase phase)
-        private
-        returns (ISwarmCoordinator.RoundInfo memory next, uint256 limit)
-    {
+    function _closeLate(ISwarmCoordinator.Phase phase) private returns (ISwarmCoordinator.Phase next) {
         _anyState();
-        ISwarmCoordinator.RoundInfo memory info = swarm.roundInfo();
-        vm.assume(info.phase == phase && block.timestamp >= info.deadline && _isStretchFinite());
-        bool isDone = _call(_anyAccount("stranger"), abi.encodeCall(swarm.closeRound, (info.round)));
-        assert(isDone);
-        return (swarm.roundInfo(), swarm.swarmInfo().config.maxWindow);
+        _pretendPhase(phase);
+        uint32 round = swarm.currentRound();
+        vm.assume(block.timestamp >= _deadline() && _isStretchFinite());
+        bool isDone = _call(_anyAccount("stranger"), abi.encodeCall(swarm.closeRound, (round)));
+        assert(isDone && swarm.currentRound() == round);
+        return swarm.phase();
     }
 
-    function _assertSoon(ISwarmCoordinator.RoundInfo memory next, uint256 limit) private view {
-        if (next.phase == IDLE) return;
-        assert(block.timestamp < next.deadline && next.deadline <= block.timestamp + limit);
-    }
-
-    /// @dev The factor is a power of two in 32 bits; it is zero where it would be larger.
-    function _isStretchFinite() private view returns (bool) {
-        return swarm.roundInfo().stretch != 0;
+    function _assertSoon(ISwarmCoordinator.Phase next) private view {
+        if (next == IDLE) return;
+        assert(block.timestamp < _deadline() && _deadline() <= block.timestamp + longest);
     }
 }

@@ -59,7 +59,15 @@ def slither(root: Path, *, out: str = "forge-out/slither") -> list[Finding]:
     settings = {"FOUNDRY_OUT": out, "FOUNDRY_CACHE_PATH": out.replace("forge-out", "forge-cache", 1)}
     built = run([FORGE, "build", "--build-info", "contracts"], root=root, settings=settings)
     _require(built.status == 0, "forge build", built)
-    command = [TOOLS / "slither", ".", "--ignore-compile", "--foundry-out-directory", out, "--json", "-"]
+    command: list[str | Path] = [
+        TOOLS / "slither",
+        ".",
+        "--ignore-compile",
+        "--foundry-out-directory",
+        out,
+        "--json",
+        "-",
+    ]
     done = run(command, root=root, settings=settings)
     report = _json(done, "slither")
     _require(report["success"] is True and report["results"] is not None, "slither", done)
@@ -68,7 +76,7 @@ def slither(root: Path, *, out: str = "forge-out/slither") -> list[Finding]:
 
 def forge_lint(root: Path) -> list[Finding]:
     """What `forge lint` finds in `contracts`, of every severity. Raises `GateError`."""
-    command = [FORGE, "lint", "contracts", "--deny", "never", "--json", "--severity", *SEVERITIES]
+    command: list[str | Path] = [FORGE, "lint", "contracts", "--deny", "never", "--json", "--severity", *SEVERITIES]
     done = run(command, root=root)
     _require(done.status == 0, "forge lint", done)
     reports = [json.loads(line) for line in (done.out + done.err).splitlines() if line.startswith("{")]

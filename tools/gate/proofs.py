@@ -22,6 +22,7 @@ OUTCOMES: Final = ("proved", "refuted", "timed out", "stuck", "no path succeeds"
 OPTIONS: Final = (
     *("--loop", "16"),
     *("--default-bytes-lengths", "0,65"),
+    *("--solver-timeout-branching", "100ms"),
     *("--solver-timeout-assertion", "60s"),
     "--no-status",
 )
