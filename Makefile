@@ -2,7 +2,8 @@
 #
 #   make demo       train a swarm on this machine, from nothing to an audited model (ARGS="--nodes 6" and the like)
 #   make test       everything that must hold: contracts, units, ports, chains, one swarm; lint, types, layers
-#   make verify     the same questions asked for longer: deep tests, more fuzzing of the contract
+#   make verify     the same questions asked for longer: deep tests, `make contracts`
+#   make contracts  ask everything that speaks for the contract: long tests, proofs, analysers, coverage, gas
 #   make format     put the code into its form
 #   make artifact   compile the contract into the artifact that ships
 #   make mutants    put faults into the contract, one at a time, and see that the tests notice (about an hour)
@@ -27,7 +28,7 @@ ARCH := $(shell uname -m | sed 's/x86_64/amd64/;s/aarch64/arm64/')
 FORGE := node_modules/@foundry-rs/forge-$(OS)-$(ARCH)/bin/forge
 export FOUNDRY_SOLC := $(CURDIR)/tools/solc
 
-.PHONY: help setup demo test verify format lint formatted types layers contracts contracts-deep coverage mutants artifact snapshot
+.PHONY: help setup demo test verify format lint formatted types layers contracts contracts-fast contracts-deep coverage mutants artifact snapshot
 
 help:
 	@sed -n 's/^#   make /make /p' Makefile
@@ -104,8 +105,13 @@ types: setup
 layers: setup
 	$(BIN)/lint-imports
 
-contracts: setup
+# As much of the next as `make test` has time for.
+contracts-fast: setup
 	FORGE_SNAPSHOT_CHECK=true FORGE_SNAPSHOT_EMIT=false $(FORGE) test
+
+# Tests, long walks, 100,000 random inputs, proofs, analysers, coverage, gas, and faults planted to see that these notice.
+contracts: setup .venv-contracts/.installed
+	@$(BIN)/python -m tools.gate $(ARGS)
 
 # A hundred thousand inputs for every fuzzed property, and the long walks of the invariants.
 contracts-deep: setup

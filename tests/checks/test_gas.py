@@ -1,4 +1,4 @@
-"""What the contract's calls cost is exactly what the snapshot says; and one unit of gas more is seen."""
+"""One unit of gas more than the snapshot says is seen; `make contracts` measures all figures anew, and compares."""
 
 from __future__ import annotations
 
@@ -30,13 +30,6 @@ def measure(snapshots: Path, *options: str, check: bool) -> subprocess.Completed
     return subprocess.run(
         command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
-
-
-@pytest.mark.deep
-def test_snapshot__measured_anew__is_the_same(tmp_path: Path) -> None:
-    done = measure(tmp_path, "--match-contract", "^GasOf", check=False)
-    assert done.returncode == 0, done.stdout[-4_000:]
-    assert json.loads((tmp_path / SNAPSHOT.name).read_text()) == json.loads(SNAPSHOT.read_text()), "make snapshot"
 
 
 @pytest.mark.parametrize(("difference", "code"), [(0, 0), (-1, 1)])
