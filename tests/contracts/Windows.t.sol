@@ -220,6 +220,11 @@ contract WindowsTest is SwarmTest {
         }
     }
 
+    function test_WhenOneWindowIsASecondBelowTheLongest() public {
+        _assertStretchesWithin(999, 1000);
+        _assertStretchesWithin(1000, 999);
+    }
+
     function test_WhenBothWindowsAreTheLongestAlready() public {
         ISwarmCoordinator.Config memory config = _sealedConfig();
         (config.revealWindow, config.mergeWindow) = (4000, 4000);
@@ -347,6 +352,17 @@ contract WindowsTest is SwarmTest {
             _warpAndClose();
         }
         vm.assertEq(swarm.roundInfo().stretch, 4);
+    }
+
+    /// @dev Merging had no quorum, in a swarm whose longest window is 1,000 seconds.
+    function _assertStretchesWithin(uint32 revealing, uint32 merging) private {
+        ISwarmCoordinator.Config memory config = _sealedConfig();
+        (config.revealWindow, config.mergeWindow, config.maxWindow) = (revealing, merging, 1000);
+        swarm = new SwarmCoordinator(config);
+        _addNodes(4);
+        _openAndReveal(4);
+        _warpAndClose();
+        vm.assertEq(swarm.roundInfo().stretch, 2);
     }
 
     function _nextWindow() private view returns (uint32) {
