@@ -357,6 +357,12 @@ def _shown(metric: str | None, metrics: Metrics) -> str:
     return f"{100 * value:.1f} %" if metric == ACCURACY else f"{value:.4f}"
 
 
+def _accepting(report: DemoReport) -> str:
+    """What an audit by itself needs where the merge rule is one's own."""
+    merge = report.audit.merge
+    return "" if merge is None or merge.source is None else f" --accept-rule 0x{merge.source.digest.hex()}"
+
+
 def _say_next(report: DemoReport, page: Path | None) -> None:
     contract = checksum(report.audit.scope.contract)
     if page:
@@ -375,7 +381,7 @@ def _say_next(report: DemoReport, page: Path | None) -> None:
     where = f"--rpc {report.rpc_url} --store {shlex.quote(report.store)}"
     running = " ".join(str(one.pid) for one in report.ipfs)
     next_steps(
-        f"swarm-chain audit {contract} {where}",
+        f"swarm-chain audit {contract} {where}{_accepting(report)}",
         f"swarm-chain status {contract} {where}",
         f"kill {report.kept.chain_pid}        (stops the chain; its state stays in {folder / 'devnet'})",
         *([f"kill {running}        (stops the IPFS nodes; their blocks stay in {folder / 'ipfs'})"] if running else []),
