@@ -93,20 +93,30 @@ def judge(
     journal: Journal,
     argued: Mapping[str, str],
 ) -> Iterator[Verdict]:
-    """Each mutant's verdict as it is found; those in the journal first."""
-    yield from (_argued(journal.verdicts[one.key], argued) for one in mutants if one.key in journal.verdicts)
+    """Each mutant's verdict; those in the journal first, and who survived last, when all of them are compared."""
+    for verdict in [journal.verdicts[one.key] for one in mutants if one.key in journal.verdicts]:
+        if verdict.fate is not Fate.SURVIVED:
+            yield verdict
     left = [one for one in mutants if one.key not in journal.verdicts]
-    original = compiler.bytecodes([compiler.contract])[0]
+    for verdict in _tests(left, compiler, benches):
+        journal.add(verdict)
+        if verdict.fate is not Fate.SURVIVED:
+            yield verdict
+    survivors = [one for one in mutants if journal.verdicts[one.key].fate is Fate.SURVIVED]
+    for verdict in _compared(survivors, compiler):
+        journal.add(verdict)
+        yield _argued(verdict, argued)
+
+
+def _tests(mutants: Sequence[Mutant], compiler: Compiler, benches: Sequence[Bench]) -> Iterator[Verdict]:
+    """What the tests make of each."""
+    original = compiler.bytecodes([compiler.contract])[0] if mutants else None
     free: SimpleQueue[Bench] = SimpleQueue()
     for bench in benches:
         free.put(bench)
     with ThreadPoolExecutor(len(benches)) as pool:
-        for batch, codes in _compiled(left, compiler, len(benches)):
-            tried = pool.map(lambda mutant, code: _tried(mutant, code, original, free), batch, codes)
-            for mutant, found in zip(batch, tried, strict=True):
-                verdict = _compared(found, mutant, compiler)
-                journal.add(verdict)
-                yield _argued(verdict, argued)
+        for batch, codes in _compiled(mutants, compiler, len(benches)):
+            yield from pool.map(lambda mutant, code: _tried(mutant, code, original, free), batch, codes)
 
 
 def _compiled(
@@ -135,12 +145,12 @@ def _tried(mutant: Mutant, code: str | None, original: str | None, free: SimpleQ
     return Verdict(key=mutant.key, fate=Fate.KILLED if killer else Fate.SURVIVED, why=killer or "")
 
 
-def _compared(verdict: Verdict, mutant: Mutant, compiler: Compiler) -> Verdict:
-    """A survivor that, optimised as it ships, is the contract's own code is none."""
-    if verdict.fate is not Fate.SURVIVED:
-        return verdict
-    shipped, code = compiler.bytecodes([compiler.contract, mutant.source], optimised=True)
-    return Verdict(key=mutant.key, fate=Fate.SAME) if shipped == code else verdict
+def _compared(survivors: Sequence[Mutant], compiler: Compiler) -> Iterator[Verdict]:
+    """Who survived, less those that, optimised as it ships, are the contract's own code."""
+    shipped = compiler.bytecodes([compiler.contract], optimised=True)[0] if survivors else None
+    for batch in (survivors[at : at + BATCH] for at in range(0, len(survivors), BATCH)):
+        for one, code in zip(batch, compiler.bytecodes([each.source for each in batch], optimised=True), strict=True):
+            yield Verdict(key=one.key, fate=Fate.SAME if code == shipped else Fate.SURVIVED)
 
 
 def _argued(verdict: Verdict, arguments: Mapping[str, str]) -> Verdict:
