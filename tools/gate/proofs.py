@@ -23,7 +23,7 @@ OPTIONS: Final = (
     *("--loop", "16"),
     *("--default-bytes-lengths", "0,65"),
     *("--solver-timeout-branching", "100ms"),
-    *("--solver-timeout-assertion", "60s"),
+    *("--solver-timeout-assertion", "300s"),
     "--no-status",
 )
 """Bytes are empty, or as long as a signature; what a loop does beyond 16 turns would be a fault of the proof."""
