@@ -6,6 +6,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Final
+
+MOST: Final = 20
+"""Faults of a row that are shown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,5 +44,7 @@ def render(rows: Sequence[Row]) -> str:
     lines = []
     for row in rows:
         lines.append(f"{'red  ' if row.faults else 'green'}  {row.name:<{width}}  {row.figures}")
-        lines += [f"       {' ' * width}  {fault}" for fault in row.faults]
+        lines += [f"       {' ' * width}  {fault}" for fault in row.faults[:MOST]]
+        if len(row.faults) > MOST:
+            lines.append(f"       {' ' * width}  … and {len(row.faults) - MOST} more")
     return "\n".join(lines)

@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from tools.gate.commands import FORGE, Done, run
@@ -15,6 +14,7 @@ from tools.gate.figures import GateError, Row
 FEWEST_RUNS: Final = 100_000
 """Of each property, by random inputs."""
 GAS: Final = "swarm_chain/artifacts/gas.json"
+_GROUP = Path(GAS).stem
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,18 +43,19 @@ class Session:
 
 def hold(root: Path, *options: str, profile: str = "deep") -> Session:
     """All tests below `root`, or those that `options` pick, with the gas measured anew. Raises `GateError`."""
-    with TemporaryDirectory() as folder:
-        settings = {
-            "FOUNDRY_PROFILE": profile,
-            "FOUNDRY_SNAPSHOTS": folder,
-            "FORGE_SNAPSHOT_CHECK": "false",
-            "FORGE_SNAPSHOT_EMIT": "true",
-        }
-        done = run([FORGE, "test", "--json", *options], root=root, settings=settings)
-        outcomes = list(read_outcomes(_report(done)))
-        if (done.status == 0) != all(one.passed for one in outcomes):
-            raise GateError(f"forge ended with {done.status}, which its report does not explain:\n{done.err[-2_000:]}")
-        return Session(outcomes=outcomes, gas=_read_gas(Path(folder) / Path(GAS).name))
+    settings = {"FOUNDRY_PROFILE": profile, "FORGE_SNAPSHOT_CHECK": "false", "FORGE_SNAPSHOT_EMIT": "false"}
+    done = run([FORGE, "test", "--json", *options], root=root, settings=settings)
+    report = _report(done)
+    outcomes = list(read_outcomes(report))
+    if (done.status == 0) != all(one.passed for one in outcomes):
+        raise GateError(f"forge ended with {done.status}, which its report does not explain:\n{done.err[-2_000:]}")
+    return Session(outcomes=outcomes, gas=read_gas(report))
+
+
+def read_gas(report: Mapping[str, Any]) -> dict[str, str]:
+    """What forge's report says of each figure that a test measured."""
+    tests = [one for results in report.values() for one in results["test_results"].values()]
+    return {name: value for one in tests for name, value in one["gas_snapshots"].get(_GROUP, {}).items()}
 
 
 def read_outcomes(report: Mapping[str, Any]) -> Iterator[Outcome]:
@@ -92,7 +93,8 @@ def gas_row(measured: Mapping[str, str], snapshot: Mapping[str, str]) -> Row:
 
 def read_snapshot(root: Path) -> dict[str, str]:
     """What calls cost, as kept in git."""
-    return _read_gas(root / GAS)
+    figures: dict[str, str] = json.loads((root / GAS).read_text(encoding="utf-8"))
+    return figures
 
 
 def _of_cases(cases: Sequence[Outcome]) -> Row:
@@ -128,11 +130,6 @@ def _faults(outcomes: Sequence[Outcome]) -> list[str]:
 def _effort(kind: Mapping[str, Mapping[str, Any]]) -> tuple[str, int]:
     [(name, figures)] = kind.items()
     return name, int(figures[{"Unit": "gas", "Fuzz": "runs", "Invariant": "calls"}[name]])
-
-
-def _read_gas(path: Path) -> dict[str, str]:
-    figures: dict[str, str] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    return figures
 
 
 def _report(done: Done) -> Mapping[str, Any]:
