@@ -53,23 +53,6 @@ contract MembersProof is SwarmProof {
         assert(!_call(caller, _anySubmission()));
     }
 
-    /// @dev Whatever anybody but the node itself and registrars call: only its absence changes what is kept of it.
-    function check_OthersChangeNoRecordButForAbsence() public {
-        _anyStateAndHead();
-        (address caller, address node) = (_anyAccount("caller"), _anyAccount("node"));
-        vm.assume(caller != node && !swarm.hasRole(swarm.REGISTRAR_ROLE(), caller));
-        ISwarmCoordinator.NodeInfo memory info = swarm.nodeInfo(node);
-
-        _anyCall(caller);
-
-        ISwarmCoordinator.NodeInfo memory next = swarm.nodeInfo(node);
-        assert(next.activeFrom == info.activeFrom && next.absentAt == info.absentAt);
-        assert(next.committedRound == info.committedRound && next.revealedRound == info.revealedRound);
-        assert(next.attestedRound == info.attestedRound);
-        if (next.status == info.status && next.activeUntil == info.activeUntil) return;
-        assert(info.isAbsent && next.status == ISwarmCoordinator.NodeStatus.Suspended);
-    }
-
     /// @dev A round that is closed leaves everybody's absence as it was: an outage suspends nobody.
     function check_ClosingMakesNobodyAbsent() public {
         _anyState();
