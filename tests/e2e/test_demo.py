@@ -75,7 +75,7 @@ def test_demo__json__is_as_its_schema_says(which: str, request: pytest.FixtureRe
 def test_demo__bytes_up_and_down__are_beside_the_size_of_the_data(sealed: Demo) -> None:
     report = sealed.report()
     weights = 4 * (64 * 128 + 128 + 128 * 10 + 10)
-    # One who is late finds the round finalised by the quorum: it publishes no result, and fetches that instead of updates.
+    # One who is late finds the round finalised by the quorum: it publishes no result, and fetches that one.
     for node in report["nodes"]:
         traffic = node["traffic"]
         assert traffic["store_written"] > 2 * weights, "an update in each of two rounds"
