@@ -39,19 +39,6 @@ contract DeadlinesProof is SwarmProof {
         assert(!isDone || phase != ISwarmCoordinator.Phase.Idle);
     }
 
-    /// @dev Whatever anybody calls: while a phase runs, neither its deadline nor the number expected changes.
-    function check_ARunningDeadlineNeverMoves() public {
-        _anyStateAndHead();
-        (uint32 current, ISwarmCoordinator.Phase phase, uint256 deadline) = _round();
-        uint256 expected = _expected();
-        vm.assume(phase != ISwarmCoordinator.Phase.Idle);
-
-        _anyCall(_anyAccount("caller"));
-
-        if (swarm.phase() != phase) return;
-        assert(swarm.currentRound() == current && _deadline() == deadline && _expected() == expected);
-    }
-
     function _assertOnlyInTime(bytes memory data, ISwarmCoordinator.Phase needed) private {
         _anyStateAndHead();
         (, ISwarmCoordinator.Phase phase, uint256 deadline) = _round();

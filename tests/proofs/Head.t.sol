@@ -7,17 +7,6 @@ import {SwarmProof} from "./SwarmProof.sol";
 
 /// @notice What moves the head, from any state.
 contract HeadProof is SwarmProof {
-    /// @dev Whatever anybody calls: where the head or the number of finalised rounds changed, it was an attestation.
-    function check_OnlyAnAttestationMovesTheHead() public {
-        _anyStateAndHead();
-        (bytes32 head, uint256 finalized) = _head();
-
-        (bytes4 selector,) = _anyCall(_anyAccount("caller"));
-
-        (bytes32 headNow, uint256 finalizedNow) = _head();
-        assert(selector == SwarmCoordinator.attest.selector || (headNow == head && finalizedNow == finalized));
-    }
-
     /// @dev The head moves to what was attested, by a revealer of the merging round, in time, and as the quorum-th.
     function check_TheHeadMovesOnlyByAQuorum() public {
         _anyStateAndHead();

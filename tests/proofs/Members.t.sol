@@ -62,28 +62,6 @@ contract MembersProof is SwarmProof {
         assert(swarm.nodeInfo(node).isAbsent == isAbsent);
     }
 
-    /// @dev Whatever a registrar does with members: the running round is as it was.
-    function check_MembershipChangesNoRunningRound() public {
-        _anyStateAndHead();
-        uint256 running = _running();
-        vm.assume(swarm.phase() != ISwarmCoordinator.Phase.Idle);
-
-        (bytes4 selector,) = _anyCall(_anyAccount("caller"));
-
-        assert(_isOfRounds(selector) || _running() == running);
-    }
-
-    /// @dev Whatever anybody but an admin calls: nobody else becomes a registrar, or ceases to be one.
-    function check_OnlyAnAdminMakesRegistrars() public {
-        _anyStateAndHead();
-        (address caller, address other) = (_anyAccount("caller"), _anyAccount("other"));
-        bytes32 role = swarm.REGISTRAR_ROLE();
-        vm.assume(caller != other && !swarm.hasRole(swarm.getRoleAdmin(role), caller));
-        bool isRegistrar = swarm.hasRole(role, other);
-        _anyCall(caller);
-        assert(swarm.hasRole(role, other) == isRegistrar);
-    }
-
     /// @dev Where nodes serve their blocks stands in events only.
     function check_AnnouncingWritesNothing() public {
         _anyState();
@@ -98,9 +76,4 @@ contract MembersProof is SwarmProof {
         return abi.encodeCall(SwarmCoordinator.submitUpdate, (_anyRound(), svm.createBytes32("digest"), _anySamples()));
     }
 
-    function _isOfRounds(bytes4 selector) private pure returns (bool) {
-        return selector == SwarmCoordinator.commitUpdate.selector || selector == SwarmCoordinator.revealUpdate.selector
-            || selector == SwarmCoordinator.submitUpdate.selector || selector == SwarmCoordinator.closeRound.selector
-            || selector == SwarmCoordinator.attest.selector;
-    }
 }

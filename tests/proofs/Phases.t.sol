@@ -11,20 +11,6 @@ contract PhasesProof is SwarmProof {
     ISwarmCoordinator.Phase private constant REVEALING = ISwarmCoordinator.Phase.Revealing;
     ISwarmCoordinator.Phase private constant MERGING = ISwarmCoordinator.Phase.Merging;
 
-    /// @dev Whatever anybody calls: a round goes on or ends, and only after its end comes the next number.
-    function check_NoPhaseGoesBackwards() public {
-        _anyStateAndHead();
-        (ISwarmCoordinator.Phase phase, uint32 round) = (swarm.phase(), swarm.currentRound());
-
-        _anyCall(_anyAccount("caller"));
-
-        (ISwarmCoordinator.Phase phaseNow, uint32 roundNow) = (swarm.phase(), swarm.currentRound());
-        bool isNext = phase == IDLE && phaseNow == TRAINING && roundNow == round + 1;
-        bool isSame = roundNow == round && phaseNow == phase;
-        bool isFurther = roundNow == round && phase != IDLE && (phaseNow == IDLE || phaseNow > phase);
-        assert(isNext || isSame || isFurther);
-    }
-
     function check_AStrangerEndsTraining() public {
         ISwarmCoordinator.Phase next = _closeLate(TRAINING);
         assert(next == IDLE || next == REVEALING || next == MERGING);
@@ -51,14 +37,6 @@ contract PhasesProof is SwarmProof {
         bool isDone = _call(node, abi.encodeCall(swarm.openRound, ()));
 
         assert(isDone && swarm.phase() == TRAINING && swarm.currentRound() == round + 1 && _expected() == _active());
-    }
-
-    /// @dev What the proofs of one step assume of the stretch, every call keeps.
-    function check_TheStretchStaysFinite() public {
-        _anyStateAndHead();
-        vm.assume(_isStretchFinite());
-        _anyCall(_anyAccount("caller"));
-        assert(_isStretchFinite());
     }
 
     /// @dev At or after the deadline of this phase, whatever else is stored, a stranger's call succeeds.
