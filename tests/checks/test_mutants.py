@@ -143,7 +143,7 @@ def test_arguments__of_the_contract__name_mutants_and_are_few() -> None:
 @pytest.mark.deep
 def test_make__some_mutants_of_this_commit__are_killed() -> None:
     done = subprocess.run(
-        ["make", "--no-print-directory", "mutants", "ARGS=--sample 30"],
+        ["make", "--no-print-directory", "mutants", "ARGS=--sample 12"],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
