@@ -250,10 +250,3 @@ def test_machine__ten_thousand_calls__contract_and_model_say_the_same(tmp_path: 
     assert len(missed) <= 3, missed
     assert all(tally.events[kind.__name__] > 0 for kind in types.Event.__subclasses__())
     assert set(tally.reasons) == set(AbortReason) - {AbortReason.NONE}
-
-
-@pytest.mark.deep
-def test_machine__on_ganache__contract_and_model_say_the_same(ganache: Devnet) -> None:
-    tally = play(lambda: ganache, lives=5, steps=40)
-
-    assert tally.calls >= 300
