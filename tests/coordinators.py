@@ -111,13 +111,15 @@ class RawCoordinator:
         return dict(found)
 
     def _why(self, transaction: str) -> bytes:
-        """What a failed transaction reverted with. Anvil's tracer says it; Ganache's says it with every step."""
+        """What a failed transaction reverted with. Anvil's tracer says it; Ganache's shows the step that did it."""
         if self._is_anvil:
             trace = self._endpoint.request("debug_traceTransaction", transaction, {"tracer": "callTracer"})
             return bytes.fromhex(trace["output"][2:])
-        quietly = {"disableStorage": True, "disableMemory": True, "disableStack": True}
-        trace = self._endpoint.request("debug_traceTransaction", transaction, quietly)
-        return bytes.fromhex(trace["returnValue"].removeprefix("0x"))
+        trace = self._endpoint.request("debug_traceTransaction", transaction, {"disableStorage": True})
+        last = trace["structLogs"][-1]
+        assert last["op"] == "REVERT", last
+        offset, length = (int(word, 16) for word in last["stack"][:-3:-1])
+        return bytes.fromhex("".join(last["memory"]))[offset : offset + length]
 
 
 @lru_cache(maxsize=10_000)

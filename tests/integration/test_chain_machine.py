@@ -228,16 +228,13 @@ def play(chain: Callable[[], Devnet], *, lives: int, steps: int) -> Tally:
     return tally
 
 
-@pytest.mark.parametrize(("client", "lives"), [("anvil", 6), ("ganache", 1)])
-def test_machine__a_few_swarms_lives__contract_and_model_say_the_same(
-    request: pytest.FixtureRequest, client: str, lives: int
-) -> None:
-    chain = request.getfixturevalue(client)
+def test_machine__a_few_swarms_lives__contract_and_model_say_the_same(anvil: Devnet) -> None:
+    lives = 6
 
-    tally = play(lambda: chain, lives=lives, steps=20)
+    tally = play(lambda: anvil, lives=lives, steps=20)
 
     assert tally.calls > 10 * lives
-    assert tally.outcomes["ok"] > 0
+    assert tally.outcomes.keys() > {"ok"}, "some calls were refused, and why was compared"
 
 
 @pytest.mark.deep
@@ -250,3 +247,11 @@ def test_machine__ten_thousand_calls__contract_and_model_say_the_same(tmp_path: 
     assert len(missed) <= 3, missed
     assert all(tally.events[kind.__name__] > 0 for kind in types.Event.__subclasses__())
     assert set(tally.reasons) == set(AbortReason) - {AbortReason.NONE}
+
+
+@pytest.mark.deep
+def test_machine__on_ganache__contract_and_model_say_the_same(ganache: Devnet) -> None:
+    tally = play(lambda: ganache, lives=7, steps=40)
+
+    assert tally.calls >= 300
+    assert len(tally.outcomes) > 8, tally.outcomes
