@@ -31,6 +31,7 @@ from swarm_chain.errors import (
 )
 from swarm_chain.membership.joining import check_invited, swarms_task
 from swarm_chain.ports import UpdateStore
+from swarm_chain.status.notes import Kind, Note, write_note
 from swarm_chain.types import Address, Call, NodeStatus, RegisterNode, RegisterWithInvitation
 
 if TYPE_CHECKING:
@@ -134,6 +135,18 @@ def register(found: Found, call: Call) -> None:
     with suppress(AlreadyRegistered):
         found.chain.send(call)
     log.info("0x%s is a node of the swarm 0x%s", found.address.hex(), found.chain.coordinator.hex())
+
+
+def note_swarm(found: Found, folder: Path) -> None:
+    """Writes down which swarm a node's folder is about, for `swarm-chain swarms`."""
+    note = Note(
+        folder=folder,
+        chain_id=found.chain.chain_id,
+        contract=found.chain.coordinator,
+        rpc_urls=found.rpc_urls,
+        stores=found.stores,
+    )
+    write_note(Kind.JOINED, note)
 
 
 def node_folder(found: Found, name: str | None, folder: str | Path | None) -> Path:

@@ -13,7 +13,7 @@ from swarm_chain.adapters.torch_trainer import initial_parameters, module_of
 from swarm_chain.agent.heads import Head
 from swarm_chain.api.acceptance import given_digest, use_rule
 from swarm_chain.api.held import HeldModel
-from swarm_chain.api.joining import admission, find_swarm, node_folder, register
+from swarm_chain.api.joining import admission, find_swarm, node_folder, note_swarm, register
 from swarm_chain.api.measuring import Evaluate, Examples, Measure
 from swarm_chain.api.rounds import Round
 from swarm_chain.api.session import Session, Turn
@@ -96,9 +96,10 @@ class SwarmNode:
         shared = initial_parameters(agreed)
         held = HeldModel(module_of(agreed, shared) if model is None else model, agreed, specs_of(shared))
         measure = Measure(held, evaluate=evaluate, examples=examples)
+        kept = node_folder(found, name, folder)
         session = open_session(
             found,
-            node_folder(found, name, folder),
+            kept,
             measure.base,
             data=data if isinstance(data, str) else "",
             confirmations=confirmations,
@@ -113,6 +114,7 @@ class SwarmNode:
         except BaseException:
             session.abandon()
             raise
+        note_swarm(found, kept)
         return node
 
     @property

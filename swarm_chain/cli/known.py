@@ -1,14 +1,12 @@
-"""The swarms that this machine knows: of its deployments file, its nodes, and the folders it pulled models into."""
+"""The swarms that this machine knows: of its deployments file, its nodes, scripts that joined, and folders that models
+are pulled into."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from swarm_chain.cli.output import say
 from swarm_chain.config import DEVELOPMENT_CHAINS
@@ -18,6 +16,7 @@ from swarm_chain.types import Address, BlockNumber
 
 if TYPE_CHECKING:
     from swarm_chain.cli.connect import Found
+    from swarm_chain.status.notes import Note
 
 
 @dataclass(kw_only=True, slots=True)
@@ -43,9 +42,10 @@ def known_swarms(rpc_urls: Sequence[str] = (), stores: Sequence[str] = ()) -> li
     from swarm_chain.cli.connect import store_specs
 
     found: dict[tuple[int, Address], Known] = {}
-    for one in (*_deployed(), *_of_nodes(), *_of_pulls()):
+    for one in (*_deployed(), *_of_nodes(), *_of_scripts(), *_of_pulls()):
         _merge(found.setdefault((one.chain_id, one.contract), one), one)
     for known in found.values():
+        known.nodes = _unique(known.nodes)
         known.rpc_urls = _unique([*rpc_urls, *known.rpc_urls, *_usual_endpoints(known.chain_id, found.values())])
         known.stores = _unique([*store_specs(stores), *known.stores] if stores else [*known.stores, *store_specs(())])
     return [found[key] for key in sorted(found)]
@@ -109,49 +109,46 @@ def _of_nodes() -> Iterator[Known]:
         )
 
 
-# ---------------------------------------------------------------------------------------------------------------- pulls
+# ---------------------------------------------------------------------------------------------------------------- notes
 
 
 def remember_pull(folder: Path, found: Found, stores: Sequence[str]) -> None:
-    """Writes down which swarm a folder is pulled from. Nothing hangs on it: where it cannot be written, it is not."""
-    from swarm_chain import config
-    from swarm_chain.core.files import replacing
+    """Writes down which swarm a folder is pulled from."""
+    from swarm_chain.status.notes import Kind, Note, write_note
 
-    document = {
-        "folder": str(folder),
-        "chain_id": found.target.chain_id,
-        "contract": "0x" + found.contract.hex(),
-        "rpc_urls": list(found.target.rpc_urls),
-        "stores": list(stores),
-    }
-    file = config.home() / "pulled" / f"{hashlib.sha256(str(folder).encode()).hexdigest()[:16]}.json"
-    with suppress(OSError):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(file) as stream:
-            stream.write((json.dumps(document, indent=2, sort_keys=True) + "\n").encode())
+    note = Note(
+        folder=folder,
+        chain_id=found.target.chain_id,
+        contract=found.contract,
+        rpc_urls=found.target.rpc_urls,
+        stores=stores,
+    )
+    write_note(Kind.PULLED, note)
 
 
 def _of_pulls() -> Iterator[Known]:
-    """The folders that are still there."""
-    from swarm_chain import config
-    from swarm_chain.models.folder import read_json
+    from swarm_chain.status.notes import Kind, notes_on
 
-    for file in sorted((config.home() / "pulled").glob("*.json")):
-        with suppress(KeyError, TypeError, ValueError):
-            known = _pulled(dict(read_json(file) or {}))
-            if known.folders[0].is_dir():
-                yield known
+    for note in notes_on(Kind.PULLED):
+        yield _noted(note, folders=[note.folder])
 
 
-def _pulled(said: dict[str, Any]) -> Known:
-    """What a file says. Raises `KeyError`, `TypeError`, `ValueError` for one that was damaged."""
-    contract = bytes.fromhex(said["contract"][2:])
-    if len(contract) != 20:
-        raise ValueError("no address")
+def _of_scripts() -> Iterator[Known]:
+    """Of nodes whose training is a script's own: they have no configuration."""
+    from swarm_chain.cli.nodes import nodes_folder
+    from swarm_chain.status.notes import Kind, notes_on
+
+    for note in notes_on(Kind.JOINED):
+        is_usual = note.folder.parent == nodes_folder()
+        yield _noted(note, nodes=[note.folder.name if is_usual else str(note.folder)])
+
+
+def _noted(note: Note, *, nodes: Sequence[str] = (), folders: Sequence[Path] = ()) -> Known:
     return Known(
-        chain_id=int(said["chain_id"]),
-        contract=Address(contract),
-        folders=[Path(said["folder"])],
-        rpc_urls=[str(url) for url in said["rpc_urls"]],
-        stores=[str(spec) for spec in said["stores"]],
+        chain_id=note.chain_id,
+        contract=note.contract,
+        nodes=list(nodes),
+        folders=list(folders),
+        rpc_urls=list(note.rpc_urls),
+        stores=list(note.stores),
     )

@@ -48,9 +48,9 @@ WIDE = 150
 def swarms(rpc_urls: tuple[str, ...], timeout: float, stores: tuple[str, ...], json_file: Path | None) -> None:
     """List the swarms that this machine knows, with head, metric and state.
 
-    These are the deployments of deployments.json in this folder, the swarms of the nodes that `join` configured, and
-    those that `pull` keeps in a folder. All chains are asked at once; one that does not answer is shown as such. The
-    metric is of the newest result that nodes have measured.
+    These are the deployments of deployments.json in this folder, the swarms of the nodes that `join` configured and
+    that scripts joined, and those that `pull` keeps in a folder. All chains are asked at once; one that does not answer
+    is shown as such. The metric is of the newest result that nodes have measured.
     """
     from swarm_chain.cli.known import known_swarms
 

@@ -155,6 +155,28 @@ def test_join__node_that_the_command_joined__is_the_same_node(closed: Swarm) -> 
         assert "another agent of this node runs already" in line.run("agent", "run", "bob-at-home").error
 
 
+def test_join__by_a_script_elsewhere__is_among_the_swarms_of_that_machine(open_swarm: Swarm, tmp_path: Path) -> None:
+    theirs, store = CommandLine(folder=tmp_path), f"local:{open_swarm.line.folder / 'store'}"
+    for options in ({}, {}, {"folder": tmp_path / "elsewhere"}):
+        with theirs.here(), SwarmNode.join(open_swarm.rpc, open_swarm.contract, "dev7", store=store, **options):
+            pass
+    (found,) = json.loads(theirs.must("swarms", "--json", "-").out)["swarms"]
+    assert found["contract"] == open_swarm.contract.lower()
+    assert sorted(found["nodes"]) == [str(tmp_path / "elsewhere"), f"dev7-{open_swarm.contract[2:10].lower()}"]
+    assert (found["problem"], found["now"]["head"]["round"]) == (None, 0)
+
+
+def test_join__node_that_the_command_joined__is_listed_once(closed: Swarm) -> None:
+    line = closed.line
+    address = line.must("account", "new", "bert", "--light").out.strip()
+    code = line.must("invite", address, "--fund", "--store", "local:store", *closed.at).out.strip()
+    line.must("join", code, "--data", DATA)
+    with line.here(), closed.join("bert"):
+        found = json.loads(line.must("swarms", "--json", "-").out)["swarms"]
+    (ours,) = [one for one in found if one["contract"] == closed.contract.lower()]
+    assert ours["nodes"].count("bert") == 1
+
+
 @pytest.mark.parametrize("kind", ["key", "bytes", "account"])
 def test_join__account_without_a_keystore__signs(open_swarm: Swarm, kind: str) -> None:
     made = Account.create()
