@@ -24,7 +24,9 @@ from swarm_chain.types import Digest
 
 INIT_TIMEOUT: Final = 180.0
 """Seconds for a new repository, keys included; js-ipfs takes four on a machine with nothing else to do."""
-READY_TIMEOUT: Final = 180.0
+READY_TIMEOUT: Final = 90.0
+"""Seconds for a node to answer, before it is started anew: js-ipfs does not end when it fails to listen."""
+TRIES: Final = 3
 STOP_TIMEOUT: Final = 15.0
 """Seconds a node gets to close its repository before it is killed."""
 _ANSWER: Final = 30.0
@@ -73,15 +75,21 @@ class IpfsNode:
                 f"the IPFS node {self.name} ended by itself: {children.last_line(self.log)}; see {self.log}"
             )
 
-    def wait_until_ready(self, deadline: float) -> None:
-        """Returns once it answers. Raises `StoreUnavailable` if it does not in time, or ended."""
-        while time.monotonic() < deadline:
+    def is_ready(self, deadline: float) -> bool:
+        """True once it answers; False if it has not by then. Raises `StoreUnavailable` if it ended."""
+        while True:
             self.require_running()
             with suppress(StoreUnavailable, OSError):
                 if self._has_answered():
-                    return
+                    return True
+            if time.monotonic() > deadline:
+                return False
             time.sleep(0.1)
-        raise StoreUnavailable(f"the IPFS node {self.name} did not answer in time; see {self.log}")
+
+    def late(self) -> StoreUnavailable:
+        """The error that says so, with what the node said last."""
+        said = children.last_line(self.log)
+        return StoreUnavailable(f"the IPFS node {self.name} did not answer in time: {said}; see {self.log}")
 
     def connect(self, other: IpfsNode) -> None:
         """Connects with another one. Raises `StoreUnavailable`."""
@@ -159,9 +167,8 @@ class IpfsNodes:
             self._make_repositories(names)
             # By this thread, not by several: on Linux a child ends with the thread that started it.
             started += map(self._spawn, names)
-            deadline = time.monotonic() + READY_TIMEOUT
+            self._wait_for(started)
             for number, node in enumerate(started):
-                node.wait_until_ready(deadline)
                 for other in (*self.all, *started[:number]):
                     node.connect(other)
         except BaseException:
@@ -169,6 +176,19 @@ class IpfsNodes:
             raise
         self.all += started
         return started
+
+    def _wait_for(self, nodes: list[IpfsNode]) -> None:
+        """Returns once all answer; those that do not are started anew, in their places. Raises `StoreUnavailable`."""
+        for tries_left in reversed(range(TRIES)):
+            deadline = time.monotonic() + READY_TIMEOUT
+            late = [place for place, node in enumerate(nodes) if not node.is_ready(deadline)]
+            if not late:
+                return
+            if not tries_left:
+                raise nodes[late[0]].late()
+            for place in late:
+                nodes[place].stop()
+                nodes[place] = self._spawn(nodes[place].name)
 
     def require_running(self) -> None:
         """Raises `StoreUnavailable` if one ended by itself."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from swarm_chain.core.files import replacing
-from swarm_chain.devnet.ports import free_port, is_free
+from swarm_chain.devnet.ports import OURS, free_port, is_free
 
 HOST: Final = "127.0.0.1"
 ENVIRONMENT: Final = {"IPFS_TELEMETRY": "off", "DO_NOT_TRACK": "1"}
@@ -49,11 +49,7 @@ def _port(address: object) -> int:
     parts = address.split("/") if isinstance(address, str) else []
     port = int(parts[4]) if len(parts) == 5 and parts[:4] == ["", "ip4", HOST, "tcp"] and parts[4].isdigit() else 0
     # What a fresh configuration says is every other node's port, too.
-    return port if port >= _FIRST_OWN and is_free(HOST, port) else free_port(HOST)
-
-
-_FIRST_OWN: Final = 10_000
-"""Below are the ports that programs listen at unless told, among them Kubo's and js-ipfs's 5001 to 5003."""
+    return port if port in OURS and is_free(HOST, port) else free_port(HOST)
 
 
 def _merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:

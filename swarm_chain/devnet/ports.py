@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import errno
+import random
 import socket
 from typing import Final
 
 from swarm_chain.errors import ConfigurationError, PortInUse
 
 _NOT_HERE: Final = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
+OURS: Final = range(10_000, 32_768)
+"""Above those that programs listen at unless told, below those that a system hands out for connections."""
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """A port that nothing listens on now. Raises `ConfigurationError` if `host` is no address of this machine."""
+    """A port that nothing listens on now. Raises `ConfigurationError` if `host` is no address of this machine.
+
+    Of `OURS`: one that the system hands out could be some connection's by the time a slow program listens.
+    """
+    for port in random.sample(OURS, 100):
+        if is_free(host, port):
+            return port
     with _bound(host, 0) as listener:
         return int(listener.getsockname()[1])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -16,7 +17,7 @@ import pytest
 from swarm_chain.adapters.kubo_store import KuboStore
 from swarm_chain.adapters.stores import open_store
 from swarm_chain.core.cids import Codec, cid_of
-from swarm_chain.devnet import find_ipfs
+from swarm_chain.devnet import find_ipfs, ipfs
 from swarm_chain.devnet.ipfs import IpfsNode, IpfsNodes
 from swarm_chain.devnet.ipfs_settings import make_private
 from swarm_chain.errors import ConfigurationError, StoreUnavailable, ToolMissing
@@ -123,6 +124,43 @@ def test_add__the_daemon_dies_at_once__says_its_last_line(tmp_path: Path) -> Non
     assert processes_of(tmp_path) == []
 
 
+@needs_ipfs
+def test_add__a_node_finds_its_port_taken_and_hangs__is_started_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = []
+
+    def port(config: Path) -> None:
+        make_private(config)
+        if not taken:  # between the choice and the node's listening
+            address = json.loads(config.read_text())["Addresses"]["API"]
+            taken.append(socket.create_server(("127.0.0.1", int(address.split("/")[-1]))))
+
+    monkeypatch.setattr(ipfs, "make_private", port)
+    monkeypatch.setattr(ipfs, "READY_TIMEOUT", 20.0)
+    with IpfsNodes(tmp_path) as started:
+        (node,) = started.add("one")
+        assert node.api.split("/")[-1] != str(taken[0].getsockname()[1])
+        assert started.all == [node]
+    taken[0].close()
+    assert processes_of(tmp_path) == []
+
+
+def test_add__a_node_never_answers__says_its_last_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = program(
+        tmp_path / "ipfs",
+        'if [ "$1" = init ]; then mkdir -p "$IPFS_PATH"; echo "{}" > "$IPFS_PATH/config"; exit; fi',
+        'echo started >> "$IPFS_PATH/tries"; echo "Error: no room"; exec sleep 600',
+    )
+    monkeypatch.setattr(ipfs, "READY_TIMEOUT", 0.5)
+    nodes = IpfsNodes(tmp_path / "nodes")
+    nodes._program = fake
+    with pytest.raises(StoreUnavailable, match=r"node one did not answer in time: Error: no room; see .*daemon\.log"):
+        nodes.add("one")
+    assert (tmp_path / "nodes/one/repository/tries").read_text() == "started\n" * ipfs.TRIES
+    assert processes_of(tmp_path) == []
+
+
 def test_add__a_program_without_import_profiles__is_set_up_without(tmp_path: Path) -> None:
     fake = program(
         tmp_path / "ipfs",
@@ -197,7 +235,10 @@ def test_command__two_nodes__are_named_and_end_with_it(tmp_path: Path) -> None:
             assert line, said
             said += line
         process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=60)
+        try:
+            out, _ = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == 0
     assert out.count("kubo:/ip4/127.0.0.1/tcp/") == 2
     assert processes_of(tmp_path) == []
