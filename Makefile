@@ -26,6 +26,8 @@ OS := $(shell uname -s | tr A-Z a-z)
 ARCH := $(shell uname -m | sed 's/x86_64/amd64/;s/aarch64/arm64/')
 # Not node_modules/.bin/forge, which exits with 0 whatever happens.
 FORGE := node_modules/@foundry-rs/forge-$(OS)-$(ARCH)/bin/forge
+# Two at once, a file's tests one after the other: most of them wait for a chain or a node, and some need memory.
+TESTS := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 export FOUNDRY_SOLC := $(CURDIR)/tools/solc
 
 .PHONY: help setup demo test verify format lint formatted types layers contracts contracts-fast contracts-deep coverage mutants artifact snapshot
@@ -75,10 +77,10 @@ demo: setup
 
 # Lint, types, layers and the contract's tests are tests too (tests/checks), so that the last line speaks of everything.
 test: setup
-	@$(BIN)/python -m pytest -m "not deep" $(ARGS)
+	@$(TESTS) -m "not deep" $(ARGS)
 
 verify: setup
-	@$(BIN)/python -m pytest -m deep $(ARGS)
+	@$(TESTS) -m deep $(ARGS)
 
 format: setup
 	$(BIN)/ruff check --fix --quiet .
