@@ -22,8 +22,8 @@ from swarm_chain.devnet.programs import find_ipfs
 from swarm_chain.errors import StoreUnavailable
 from swarm_chain.types import Digest
 
-INIT_TIMEOUT: Final = 180.0
-"""Seconds for a new repository, keys included; js-ipfs takes four on a machine with nothing else to do."""
+INIT_TIMEOUT: Final = 600.0
+"""Seconds for a new repository, keys included. js-ipfs takes four, and minutes where its first call installs it."""
 READY_TIMEOUT: Final = 90.0
 """Seconds for a node to answer, before it is started anew: js-ipfs does not end when it fails to listen."""
 TRIES: Final = 3
