@@ -23,12 +23,11 @@ from swarm_chain.core.weights import Specs, WeightsFile
 
 CHUNK = 8192
 """Elements of one tensor that share a scale. Another number gives other bits."""
-_WIDTHS = (256, 128, 64)
+_WIDTHS = (512, 256, 128, 64)
 _SMALL_PRODUCT = 1 << 18
 """Multiplications of a matrix product up to which OpenBLAS stays in the thread that asks for it."""
 _BYTES = 1024 * 1024
 _PIECE = 512 * 1024
-_LEAST_COLUMNS = 512
 _MANTISSA = 53
 # Beyond these, numbers are cut or count as zero: their squares and the sums of these must be numbers.
 _LARGEST = {np.dtype(np.float32): float(np.finfo(np.float32).max), np.dtype(np.float64): 2.0**480}
@@ -114,20 +113,21 @@ def _make_whole(differences: NDArray[Any], bits: NDArray[np.int64]) -> Float64:
 
 def _width(count: int) -> int:
     """Elements of a row that are multiplied at a time: so few that BLAS needs neither threads nor memory of its own."""
-    return next((width for width in _WIDTHS if count * (count + 1) * width <= _SMALL_PRODUCT), CHUNK)
+    return next((width for width in _WIDTHS if count * (count + 1) * width <= _SMALL_PRODUCT), _WIDTHS[-1])
 
 
 def _exact_products(chunk: NDArray[Any], scratch: Scratch) -> Float64:
     """The products of rows of whole numbers with each other: whole numbers, and so exact in any order."""
-    count = len(chunk)
-    columns = max(_LEAST_COLUMNS, CHUNK >> max(0, (8 * (count + 1) * CHUNK // _PIECE).bit_length() - 1))
-    # BLAS is quick where the two sides are not the same: a row of zeros is below.
-    whole: Float64 = scratch.array("whole", (count + 1, columns), np.float64)
-    whole[-1] = 0.0
-    width = min(_width(count), columns)
-    pieces = whole.reshape(count + 1, columns // width, width)
+    count, width = len(chunk), _width(len(chunk))
+    pieces = max(1, min(CHUNK // width, _PIECE // (8 * (count + 1) * width)))
+    # BLAS is quick where a piece lies in one place, and where the two sides are not the same: a row of zeros is below.
+    whole: Float64 = scratch.array("whole", (pieces, count + 1, width), np.float64)
+    whole[:, -1] = 0.0
+    rows = chunk.reshape(count, -1, width).transpose(1, 0, 2)
     total: Float64 = np.zeros((count, count))
-    for start in range(0, CHUNK, columns):
-        whole[:-1] = chunk[:, start : start + columns]
-        total += np.matmul(pieces[:count].transpose(1, 0, 2), pieces.transpose(1, 2, 0)).sum(axis=0)[:, :count]
+    for start in range(0, len(rows), pieces):
+        some = rows[start : start + pieces]
+        part = whole[: len(some)]
+        part[:, :-1] = some
+        total += np.matmul(part[:, :-1], part.transpose(0, 2, 1)).sum(axis=0)[:, :count]
     return total

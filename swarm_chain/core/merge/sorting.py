@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -32,50 +32,88 @@ def ranked(rows: Sequence[Rows] | Rows, ranks: Sequence[int]) -> list[Rows]:
     What is given lasts until the same thread sorts again. The numbers must be finite. Zero has two signs that compare
     equal: the result has the positive one.
     """
-    places = _Places(rows)
-    for one in _network(len(rows), tuple(sorted(set(ranks)))):
-        places.compare(one)
-    found = {rank: places.take(rank) for rank in ranks}
+    plan = _plan(len(rows), tuple(sorted(set(ranks))))
+    # The first comparison of a row reads it where it lies: nothing is copied before.
+    held = [*rows, *_SCRATCH.array("rows", (plan.own, len(rows[0])), rows[0].dtype)]
+    for compare, first, second, into in plan.steps:
+        compare(held[first], held[second], out=held[into])
+    found = {rank: held[place] for rank, place in plan.found.items()}
     for row in found.values():
         if row.dtype.kind == "f":
             row += row.dtype.type(0)
     return [found[rank] for rank in ranks]
 
 
-class _Places:
-    """Rows in places. The first comparison of a row reads it where it lies: nothing is copied before."""
+def own_rows(count: int, ranks: Sequence[int]) -> int:
+    """How many rows besides those given it takes to find these ranks."""
+    return _plan(count, tuple(sorted(set(ranks)))).own
 
-    def __init__(self, rows: Sequence[Rows] | Rows) -> None:
-        self._rows: list[Rows] = list(rows)
-        self._is_ours = [False] * len(rows)
-        self._free = list(_SCRATCH.array("rows", (len(rows) + 1, len(rows[0])), rows[0].dtype))
+
+# ------------------------------------------------------------------------------------------------------------- planning
+
+
+_Step = tuple[np.ufunc, int, int, int]
+"""The lower or the higher of two rows, and which row that is written to."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Plan:
+    """What to do with rows: those given come first, and `own` more to write to. `found` are the ranks' rows."""
+
+    steps: tuple[_Step, ...]
+    own: int
+    found: Mapping[int, int]
+
+
+class _Planning:
+    """Which row holds what, comparison by comparison. What was given is never written to."""
+
+    def __init__(self, count: int) -> None:
+        self._count, self._made = count, count
+        self._rows, self._free = list(range(count)), list[int]()
+        self._steps: list[_Step] = []
 
     def compare(self, one: _Comparison) -> None:
         low, high = self._rows[one.first], self._rows[one.second]
-        was_ours = self._is_ours[one.first]
-        if one.lower:
-            self._put(one.first, np.minimum(low, high, out=self._free.pop()))
+        if one.lower and one.upper:
+            self._rows[one.first] = self._put(np.minimum, low, high, self._new())
+        self._free += [row for row in (high, low) if self._is_own(row)]
         if one.upper:
-            into = high if self._is_ours[one.second] else self._free.pop()
-            self._put(one.second, np.maximum(low, high, out=into))
-        elif self._is_ours[one.second]:
-            self._free.append(high)
-        if was_ours:
-            self._free.append(low)
+            self._rows[one.second] = self._put(np.maximum, low, high, self._new())
+        elif one.lower:
+            self._rows[one.first] = self._put(np.minimum, low, high, self._new())
 
-    def take(self, place: int) -> Rows:
-        """A row of ours that has what is in the place."""
-        if not self._is_ours[place]:
-            into = self._free.pop()
-            into[...] = self._rows[place]
-            self._put(place, into)
-        return self._rows[place]
+    def done(self, ranks: Sequence[int]) -> _Plan:
+        for rank in ranks:
+            row = self._rows[rank]
+            if not self._is_own(row):
+                self._rows[rank] = self._put(np.minimum, row, row, self._new())
+        found = {rank: self._rows[rank] for rank in ranks}
+        return _Plan(steps=tuple(self._steps), own=self._made - self._count, found=found)
 
-    def _put(self, place: int, row: Rows) -> None:
-        self._rows[place], self._is_ours[place] = row, True
+    def _put(self, compare: np.ufunc, first: int, second: int, into: int) -> int:
+        self._steps.append((compare, first, second, into))
+        return into
+
+    def _new(self) -> int:
+        """A row of ours that nobody needs any more: the one that was used last, which the cache still has."""
+        if self._free:
+            return self._free.pop()
+        self._made += 1
+        return self._made - 1
+
+    def _is_own(self, row: int) -> bool:
+        return row >= self._count
 
 
 @lru_cache(maxsize=64)
+def _plan(count: int, ranks: tuple[int, ...]) -> _Plan:
+    planning = _Planning(count)
+    for one in _network(count, ranks):
+        planning.compare(one)
+    return planning.done(ranks)
+
+
 def _network(count: int, ranks: tuple[int, ...]) -> tuple[_Comparison, ...]:
     """The comparisons that give these ranks: what no later one or rank needs is left out, from the end on."""
     needed, kept = set(ranks), []
