@@ -9,6 +9,7 @@ from torch.nn import Module
 from swarm_chain.adapters.torch_parameters import parameters_of, require_finite, to_tensor
 from swarm_chain.adapters.torch_trainer import PRIVATE, layers_of
 from swarm_chain.core.weights import Specs, check_shapes, specs_of
+from swarm_chain.errors import ContributionError
 from swarm_chain.tasks.base import Task
 from swarm_chain.types import Parameters
 
@@ -19,8 +20,8 @@ class HeldModel:
     """A module that takes the swarm's parameters in place, so that optimisers and other references to it stay good."""
 
     def __init__(self, module: Module, task: Task, shared: Specs) -> None:
-        """Raises `ShapeMismatch`, naming each tensor that is not the swarm's, and `TaskError`."""
-        own = parameters_of(module)
+        """Raises `ShapeMismatch`, naming each tensor that is not the swarm's, `TaskError`, and `ContributionError`."""
+        own = parameters_of(_module(module))
         self.module = module
         self._layers = layers_of(task, module)
         self._specs = specs_of(own)
@@ -45,15 +46,22 @@ class HeldModel:
         """What of a module goes into an update, and what stays on the node, beside what else it kept `before`.
 
         The module gets its frozen tensors back: statistics of a frozen layer move in training all the same.
-        Raises `ShapeMismatch` and `NotFinite`, naming each tensor that is not good.
+        Raises `ShapeMismatch` and `NotFinite`, naming each tensor that is not good, and `ContributionError`.
         """
-        found = parameters_of(module)
+        found = parameters_of(_module(module))
         check_shapes(self._specs, specs_of(found))
         require_finite(found, what="the model's tensors", advice=_LOOK)
         _load(module, self._frozen)
         private = {PRIVATE + name: array for name, array in _picked(found, self._layers.private).items()}
         others = {name: array for name, array in before.items() if not name.startswith(PRIVATE)}
         return _picked(found, self._layers.shared), others | private
+
+
+def _module(given: object) -> Module:
+    """What was given, if it is a module. Raises `ContributionError`: a state dict does not know its layers."""
+    if not isinstance(given, Module):
+        raise ContributionError(f"the model is of type {type(given).__name__}: give the torch module itself")
+    return given
 
 
 def _picked(parameters: Parameters, names: Collection[str]) -> Parameters:

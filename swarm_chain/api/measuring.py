@@ -67,17 +67,17 @@ class Measure:
     def _by_user(self, module: Module, evaluate: Evaluate) -> Metrics:
         with _same_modes(module):
             found = evaluate(module)
-        if not isinstance(found, Mapping):
-            kind = type(found).__name__
-            raise ContributionError(f"evaluate gave {kind}: give names and numbers, as in {{'accuracy': 0.93}}")
-        return checked_metrics(found)
+        return checked_metrics(found, by="evaluate gave")
 
 
-def checked_metrics(metrics: Mapping[str, SupportsFloat]) -> Metrics:
+def checked_metrics(metrics: Mapping[str, SupportsFloat], *, by: str = "metrics are") -> Metrics:
     """Metrics as an update can hold them; one that is NaN or infinite is left out, and logged.
 
     Raises `ContributionError`, naming the metric, for a name or a value that none can have.
     """
+    if not isinstance(metrics, Mapping):
+        kind = type(metrics).__name__
+        raise ContributionError(f"{by} {kind}: give names and numbers, as in {{'accuracy': 0.93}}")
     found: dict[str, float] = {}
     for name, value in metrics.items():
         number = _number(name, value)

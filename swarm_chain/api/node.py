@@ -57,7 +57,7 @@ class SwarmNode:
         store: str | Sequence[str] | None = None,
         task: str | Task | type[Task] | None = None,
         model: Module | None = None,
-        data: str | NodeData | None = None,
+        data: str | Path | NodeData | None = None,
         evaluate: Evaluate | None = None,
         password: str | None = None,
         name: str | None = None,
@@ -88,6 +88,8 @@ class SwarmNode:
         Everything is checked before anything is sent. Raises what chain, store and keystore do, `TaskMismatch`,
         `RuleNotAccepted`, `ShapeMismatch`, `DataError`, and the contract's own errors.
         """
+        data = str(data) if isinstance(data, Path) else data
+        _check(data, evaluate, confirmations)
         found = find_swarm(_several(rpc_url), contract, account, password=password, stores=_several(store))
         call = admission(found, label)
         agreed = agreed_task(task, found.document, found.store)
@@ -206,6 +208,16 @@ class SwarmNode:
             held=self._held,
             measure=self._measure,
         )
+
+
+def _check(data: object, evaluate: object, confirmations: object) -> None:
+    """Returns if these can be used. Raises `ConfigurationError`: otherwise the first round would be the one to fail."""
+    if not isinstance(data, str | NodeData | None):
+        raise ConfigurationError(f"data is of type {type(data).__name__}: give what the task takes, or NodeData")
+    if not (evaluate is None or callable(evaluate)):
+        raise ConfigurationError(f"evaluate is {evaluate!r}: give a function that takes a module")
+    if not (confirmations is None or (_is_count(confirmations) and confirmations >= 0)):  # type: ignore[operator]
+        raise ConfigurationError(f"confirmations is {confirmations!r}: give a number of blocks from 0 on")
 
 
 def _is_count(value: object) -> bool:

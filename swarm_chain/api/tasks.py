@@ -7,7 +7,7 @@ from pathlib import Path
 
 from swarm_chain.core.cids import Cid
 from swarm_chain.core.documents import TaskDocument
-from swarm_chain.errors import TaskMismatch, TaskNotAccepted
+from swarm_chain.errors import ConfigurationError, TaskMismatch, TaskNotAccepted
 from swarm_chain.genesis import hyperparameters_in, read_source, same_task, task_of
 from swarm_chain.membership.acceptance import source_difference
 from swarm_chain.ports import UpdateStore
@@ -25,6 +25,12 @@ def agreed_task(given: str | Task | type[Task] | None, document: TaskDocument, s
         return _shipped(document, store)
     if isinstance(given, str):
         return _named(given, document, store)
+    if not (isinstance(given, Task) or (inspect.isclass(given) and issubclass(given, Task))):
+        raise ConfigurationError(
+            f"task is of type {type(given).__name__}: give a task's name, my_task.py:MyTask, a class derived from "
+            "Task, or an object of one"
+        )
+    _require_same_file(given, document, store)
     return same_task(_object(given, document), document, store.get)
 
 
@@ -59,12 +65,23 @@ def _in_file(file: TaskFile, document: TaskDocument, store: UpdateStore) -> Task
     return task
 
 
+def _require_same_file(given: Task | type[Task], document: TaskDocument, store: UpdateStore) -> None:
+    """Returns if a class or an object comes from the swarm's source; also where it does not say where it comes from."""
+    ours = given.source_code or _source_of(given if isinstance(given, type) else type(given))
+    theirs = read_source(document, store.get)
+    if ours is not None and theirs is not None:
+        _require_equal(ours, theirs, document.name, here=f"{given.name}'s file")
+
+
 def _require_same(file: TaskFile, theirs: bytes, name: str) -> None:
-    ours = file.read()
+    _require_equal(file.read(), theirs, name, here=str(file.path))
+
+
+def _require_equal(ours: bytes, theirs: bytes, name: str, *, here: str) -> None:
     if ours != theirs:
-        difference = source_difference(ours, theirs, here=str(file.path))
+        difference = source_difference(ours, theirs, here=here)
         error = TaskMismatch(
-            f"{file.path} is not the source of the swarm's task {name}: the difference follows", details=difference
+            f"{here} is not the source of the swarm's task {name}: the difference follows", details=difference
         )
         error.add_note(difference)  # Which a traceback shows.
         raise error

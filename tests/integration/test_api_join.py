@@ -18,6 +18,7 @@ from swarm_chain.devnet import Devnet
 from swarm_chain.errors import (
     BlockNotFound,
     ConfigurationError,
+    ContributionError,
     DataError,
     InvitationForSomeoneElse,
     JournalError,
@@ -158,11 +159,11 @@ def test_join__node_that_the_command_joined__is_the_same_node(closed: Swarm) -> 
 def test_join__by_a_script_elsewhere__is_among_the_swarms_of_that_machine(open_swarm: Swarm, tmp_path: Path) -> None:
     theirs, store = CommandLine(folder=tmp_path), f"local:{open_swarm.line.folder / 'store'}"
     for options in ({}, {}, {"folder": tmp_path / "elsewhere"}):
-        with theirs.here(), SwarmNode.join(open_swarm.rpc, open_swarm.contract, "dev7", store=store, **options):
+        with theirs.here(), SwarmNode.join(open_swarm.rpc, open_swarm.contract, "dev9", store=store, **options):
             pass
     (found,) = json.loads(theirs.must("swarms", "--json", "-").out)["swarms"]
     assert found["contract"] == open_swarm.contract.lower()
-    assert sorted(found["nodes"]) == [str(tmp_path / "elsewhere"), f"dev7-{open_swarm.contract[2:10].lower()}"]
+    assert sorted(found["nodes"]) == [str(tmp_path / "elsewhere"), f"dev9-{open_swarm.contract[2:10].lower()}"]
     assert (found["problem"], found["now"]["head"]["round"]) == (None, 0)
 
 
@@ -238,6 +239,12 @@ class Wrong(nn.Module):
         ({"store": "memory"}, ConfigurationError, "is no store"),
         ({"store": None}, ConfigurationError, "where is the store"),
         ({"name": "../up"}, ConfigurationError, "cannot be a node's name"),
+        ({"task": 3}, ConfigurationError, "task is of type int: give a task's name"),
+        ({"model": {"0.weight": None}}, ContributionError, "the model is of type dict: give the torch module itself"),
+        ({"data": Path("nowhere.csv")}, DataError, "nowhere.csv"),
+        ({"data": 3}, ConfigurationError, "data is of type int"),
+        ({"evaluate": 0.9}, ConfigurationError, "evaluate is 0.9: give a function"),
+        ({"confirmations": -1}, ConfigurationError, "confirmations is -1"),
     ],
 )
 def test_join__what_is_not_the_swarms__is_refused_before_anything_is_sent(
@@ -324,6 +331,19 @@ def test_join__file_that_changed__is_refused_with_the_difference_and_not_run(
     assert not ran.exists()
     assert not other.with_name("ran").exists()
     assert own.status(address_of("dev2")) is None
+
+
+@pytest.mark.parametrize("kind", ["class", "object"])
+def test_join__class_from_a_file_that_changed__is_refused_with_the_difference(
+    own: Swarm, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / f"edited_{kind}.py").write_text(TASK.replace("mse_loss", "l1_loss"))
+    monkeypatch.syspath_prepend(tmp_path)
+    edited = import_module(f"edited_{kind}").Line
+    with pytest.raises(TaskMismatch, match="Line's file is not the source of the swarm's task Line") as caught:
+        own.join("dev2", task=edited if kind == "class" else edited(), data="40")
+    assert "-        return torch.nn.functional.l1_loss" in caught.value.details
+    assert "+        return torch.nn.functional.mse_loss" in caught.value.details
 
 
 def test_join__another_class_of_the_file__is_refused(own: Swarm, task_file: Path) -> None:

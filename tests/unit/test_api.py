@@ -366,6 +366,15 @@ def test_contribute__another_model__names_each_tensor(hand: ByHand) -> None:
         assert words in str(caught.value)
 
 
+@pytest.mark.parametrize("model", [{"a": torch.zeros(3)}, None, "model.pt"])
+def test_contribute__what_is_no_module__is_refused_and_the_round_waits(hand: ByHand, model: Any) -> None:
+    with hand.join() as node:
+        round_ = next(node.rounds())
+        with pytest.raises(ContributionError, match=f"the model is of type {type(model).__name__}: give the torch"):
+            round_.contribute(model, samples=1)
+        assert round_.contribute(hand.module, samples=1) is Handed.IN_TIME
+
+
 def test_contribute__not_finite__names_the_tensor_and_another_may_follow(hand: ByHand) -> None:
     with hand.join() as node:
         round_ = next(node.rounds())
@@ -445,6 +454,7 @@ def test_metrics__given__are_what_the_update_says(hand: ByHand) -> None:
         ({"two\nlines": 1.0}, "cannot be a metric's name"),
         ({3: 1.0}, "cannot be a metric's name"),
         ({f"m{number}": 1.0 for number in range(1025)}, "1025 metrics"),
+        (["accuracy"], "metrics are list: give names and numbers"),
     ],
 )
 def test_metrics__that_no_update_can_hold__are_refused(hand: ByHand, metrics: Any, words: str) -> None:
