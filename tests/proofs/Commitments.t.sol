@@ -62,7 +62,7 @@ contract CommitmentsProof is SwarmProof {
     }
 
     function _sealedConfig() private pure returns (ISwarmCoordinator.Config memory config) {
-        config = _anyConfig();
+        config = _inGivenWindows(_anyConfig());
         config.isSealed = true;
         config.minUpdates = 2;
     }

@@ -1,46 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.30;
 
-import {SwarmCoordinator} from "../../contracts/SwarmCoordinator.sol";
-import {ISwarmCoordinator} from "../../contracts/interfaces/ISwarmCoordinator.sol";
-import {SwarmProof} from "./SwarmProof.sol";
+import {EveryCall} from "./EveryCall.sol";
 
-/// @notice What moves the head, from any state.
-contract HeadProof is SwarmProof {
-    /// @dev The head moves to what was attested, by a revealer of the merging round, in time, and as the quorum-th.
+/// @notice What moves the head, from any state. `AnyCallProof` shows that no other call does; `MembersProof` and
+/// `DeadlinesProof`, that only a revealer of the merging round attests, and in time.
+contract HeadProof is EveryCall {
+    /// @dev The head moves to what was attested, one round further, and by the quorum-th. What every other call keeps, an
+    /// attestation keeps too.
     function check_TheHeadMovesOnlyByAQuorum() public {
         _anyStateAndHead();
-        (address caller, uint32 round, bytes32 result) = _anyAttestation();
-        (uint32 current, ISwarmCoordinator.Phase phase) = (swarm.currentRound(), swarm.phase());
-        (bytes32 head, uint256 finalized) = _head();
+        bytes32 result = svm.createBytes32("result");
 
-        bool isDone = _call(caller, abi.encodeCall(swarm.attest, (round, result)));
+        (Seen memory before, Seen memory now_) = _callAndAssertKept(abi.encodeCall(swarm.attest, (_anyRound(), result)));
 
-        (bytes32 headNow, uint256 finalizedNow) = _head();
-        if (headNow == head && finalizedNow == finalized) return;
-        assert(isDone && round == current && phase == ISwarmCoordinator.Phase.Merging);
-        assert(headNow == result && finalizedNow == finalized + 1);
+        if (_isHeadKept(before, now_)) return;
+        assert(swarm.head() == result && now_.finalized == before.finalized + 1);
         assert(swarm.attestationsFor(result) == swarm.roundInfo().quorum);
-        assert(swarm.nodeInfo(caller).revealedRound == round);
     }
 
-    /// @dev Zero is never attested to, and so never the head.
+    /// @dev Nobody attests to zero; so, by the proof above, it is never the head.
     function check_TheHeadIsNeverZero() public {
         _anyStateAndHead();
-        (address caller, uint32 round, bytes32 result) = _anyAttestation();
-        (bytes32 head,) = _head();
-        vm.assume(head != 0);
-
-        _call(caller, abi.encodeCall(swarm.attest, (round, result)));
-
-        assert(swarm.head() != 0);
-    }
-
-    function _head() private view returns (bytes32 head, uint256 finalized) {
-        return (swarm.head(), _finalized());
-    }
-
-    function _anyAttestation() private pure returns (address caller, uint32 round, bytes32 result) {
-        return (_anyAccount("caller"), _anyRound(), svm.createBytes32("result"));
+        assert(!_call(_anyAccount("caller"), abi.encodeCall(swarm.attest, (_anyRound(), bytes32(0)))));
     }
 }

@@ -56,7 +56,7 @@ contract MinorityProof is SwarmProof {
         ISwarmCoordinator.Config memory config = _anyConfig();
         config.isSealed = false;
         config.minUpdates = 2;
-        _deploy(config);
+        _deploy(_inGivenWindows(config));
         _addNodes(4);
         _open();
         for (uint256 i = 0; i < 4; ++i) {

@@ -44,17 +44,32 @@ abstract contract SwarmProof {
 
     /// @dev Rounds are numbered in 32 bits and clocks read in 40: a round a second lasts 136 years, the clock 34,000.
     uint256 internal constant LAST_ROUND = type(uint32).max - 2;
-    uint256 internal constant LAST_SECOND = 2 ** 39;
+    uint256 internal constant CLOCK_BITS = 39;
 
-    /// @dev Where the running round keeps what most proofs ask for. `StateProof` shows that the views say the same; they
-    /// branch more.
-    bytes32 private constant ROUND_SLOT = bytes32(uint256(3));
+    /// @dev Where the coordinator keeps roles, the running round, its nodes, and its two last results; and in the word of
+    /// the round, and of a node, what most proofs ask for. `StateProof` shows that views say the same; they branch more.
+    uint256 private constant ROLES = 0;
+    uint256 private constant ROUND = 3;
+    uint256 private constant NODES = 4;
+    uint256 private constant RESULTS = 5;
     uint256 private constant PHASE_BIT = 32;
+    uint256 private constant OUTCOME_BIT = 40;
     uint256 private constant DEADLINE_BIT = 48;
     uint256 private constant STRETCH_BIT = 112;
     uint256 private constant EXPECTED_BIT = 120;
+    uint256 private constant LEADING_BIT = 184;
+    uint256 private constant SLOW_BIT = 192;
     uint256 private constant ACTIVE_BIT = 200;
+    uint256 private constant NEWCOMER_BIT = 216;
     uint256 private constant FINALIZED_BIT = 224;
+    uint256 private constant COMMITTED_BIT = 104;
+    uint256 private constant REVEALED_BIT = 136;
+
+    /// @dev Zero in every word that the contract writes: two bits hold a phase or an outcome, one a yes or no, and five
+    /// a stretch, which is a power of two in 32 bits.
+    uint256 internal constant SPARE = (uint256(0xfc) << PHASE_BIT) | (uint256(0xfc) << OUTCOME_BIT)
+        | (uint256(0xe0) << STRETCH_BIT) | (uint256(0xfe) << LEADING_BIT) | (uint256(0xfe) << SLOW_BIT)
+        | (uint256(0xfe) << NEWCOMER_BIT);
 
     SwarmCoordinator internal swarm;
     address internal registrar;
@@ -92,23 +107,40 @@ abstract contract SwarmProof {
         });
     }
 
+    /// @dev The same settings but for windows, where what is asked is not about time.
+    function _inGivenWindows(ISwarmCoordinator.Config memory config)
+        internal
+        pure
+        returns (ISwarmCoordinator.Config memory)
+    {
+        (config.initialWindow, config.minWindow, config.maxWindow) = (600, 60, 3_600);
+        (config.revealWindow, config.mergeWindow) = (120, 300);
+        return config;
+    }
+
     /// @dev From here on the coordinator's code, as it was deployed, stands above storage that holds anything at all,
     /// whether or not calls could have put it there, at any time of the clock. What holds now holds in every state that
-    /// the contract can reach, and in more. Two numbers of nodes are given, because no solver divides by 10,000 what it
-    /// does not know at all; the share of them that is a quorum is still any.
+    /// the contract can reach, and in more. Bits that are spare are zero, and `AnyCallProof` shows that they stay so. Two
+    /// numbers of nodes are given, because no solver divides by 10,000 what it does not know at all, and both are powers of two, because
+    /// Halmos divides by others to see that a product fits; the share of them that is a quorum is still any.
     function _anyState() internal {
         swarm = SwarmCoordinator(address(new Twin(address(swarm))));
         svm.enableSymbolicStorage(address(swarm));
-        vm.warp(svm.createUint(64, "now"));
-        _write(EXPECTED_BIT, 16, 5);
+        vm.warp(svm.createUint(CLOCK_BITS, "now"));
+        _store(_word() & ~SPARE);
+        _write(EXPECTED_BIT, 16, 8);
         _write(ACTIVE_BIT, 16, 4);
-        vm.assume(block.timestamp < LAST_SECOND && swarm.currentRound() < LAST_ROUND);
+        vm.assume(_number() < LAST_ROUND);
     }
 
     /// @dev The same, where the head is read: Halmos follows no array whose index is unknown, so an odd number of
     /// finalised rounds is one case, an even one another.
     function _anyStateAndHead() internal {
         _anyState();
+        _splitByHead();
+    }
+
+    function _splitByHead() internal {
         if (svm.createBool("isOdd")) _write(FINALIZED_BIT, 1, 1);
         else _write(FINALIZED_BIT, 1, 0);
     }
@@ -119,6 +151,14 @@ abstract contract SwarmProof {
 
     function _pretendPhase(ISwarmCoordinator.Phase phase) internal {
         _write(PHASE_BIT, 8, uint256(phase));
+    }
+
+    function _number() internal view returns (uint256) {
+        return _read(0, 32);
+    }
+
+    function _phase() internal view returns (uint256) {
+        return _read(PHASE_BIT, 8);
     }
 
     function _deadline() internal view returns (uint256) {
@@ -142,19 +182,62 @@ abstract contract SwarmProof {
         return _read(0, ACTIVE_BIT);
     }
 
-    /// @dev The factor is a power of two in 32 bits.
-    function _isStretchFinite() internal view returns (bool) {
-        return _read(STRETCH_BIT, 8) < 32;
+    /// @dev The one that an even, and the one that an odd number of finalised rounds ended in.
+    function _results() internal view returns (bytes32 even, bytes32 odd) {
+        return (vm.load(address(swarm), bytes32(RESULTS)), vm.load(address(swarm), bytes32(RESULTS + 1)));
+    }
+
+    function _committed(address node) internal view returns (uint256) {
+        return (_record(node) >> COMMITTED_BIT) & type(uint32).max;
+    }
+
+    function _revealed(address node) internal view returns (uint256) {
+        return (_record(node) >> REVEALED_BIT) & type(uint32).max;
+    }
+
+    function _record(address node) private view returns (uint256) {
+        return uint256(vm.load(address(swarm), keccak256(abi.encode(node, NODES))));
+    }
+
+    /// @dev Not zero where this account is a registrar.
+    function _registrarRole(address account) internal view returns (bytes32) {
+        bytes32 members = keccak256(abi.encode(swarm.REGISTRAR_ROLE(), ROLES));
+        return vm.load(address(swarm), keccak256(abi.encode(account, members)));
+    }
+
+    /// @dev The running or last round, all of it.
+    function _word() internal view returns (uint256) {
+        return uint256(vm.load(address(swarm), bytes32(ROUND)));
+    }
+
+    function _store(uint256 word) internal {
+        vm.store(address(swarm), bytes32(ROUND), bytes32(word));
     }
 
     function _read(uint256 offset, uint256 bits) private view returns (uint256) {
-        return (uint256(vm.load(address(swarm), ROUND_SLOT)) >> offset) & ((uint256(1) << bits) - 1);
+        return (_word() >> offset) & _mask(bits);
     }
 
     function _write(uint256 offset, uint256 bits, uint256 value) private {
-        uint256 mask = ((uint256(1) << bits) - 1) << offset;
-        uint256 word = uint256(vm.load(address(swarm), ROUND_SLOT));
-        vm.store(address(swarm), ROUND_SLOT, bytes32((word & ~mask) | (value << offset)));
+        _store((_word() & ~(_mask(bits) << offset)) | (value << offset));
+    }
+
+    function _mask(uint256 bits) private pure returns (uint256) {
+        return (uint256(1) << bits) - 1;
+    }
+
+    /// @dev Either, without the branch that `||` takes: Halmos follows each by itself.
+    function _or(bool a, bool b) internal pure returns (bool either) {
+        assembly ("memory-safe") {
+            either := or(a, b)
+        }
+    }
+
+    /// @dev Both, without the branch that `&&` takes.
+    function _and(bool a, bool b) internal pure returns (bool both) {
+        assembly ("memory-safe") {
+            both := and(a, b)
+        }
     }
 
     function _anyAccount(string memory name) internal pure returns (address) {
@@ -183,14 +266,6 @@ abstract contract SwarmProof {
     function _open() internal {
         vm.prank(_node(0));
         swarm.openRound();
-    }
-
-    /// @dev Any call to the coordinator by this account, with any arguments.
-    function _anyCall(address caller) internal returns (bytes4 selector, bool isDone) {
-        bytes memory data = svm.createCalldata("SwarmCoordinator");
-        selector = bytes4(data);
-        vm.prank(caller);
-        (isDone,) = address(swarm).call(data);
     }
 
     /// @dev This call by this account, and whether it was accepted.
