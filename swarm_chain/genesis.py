@@ -115,9 +115,10 @@ def make_genesis(task: Task, merge: MergeSettings, *, start: Start | None = None
 def start_from_file(task: Task, path: Path) -> Start:
     """What a safetensors file holds of a task's model; its private tensors may be there, and are not used.
 
-    Raises `ConfigurationError`, `MalformedWeights`, and `ShapeMismatch`, naming each tensor that does not fit.
+    Raises `ConfigurationError`, `MalformedWeights`, and `ShapeMismatch` or `NotFinite`, naming each tensor that is not
+    good.
     """
-    from swarm_chain.adapters.torch_parameters import check_same
+    from swarm_chain.adapters.torch_parameters import check_same, require_finite
     from swarm_chain.adapters.torch_trainer import initial_tensors, tied_tensors
 
     given = _with_ties(_safetensors_in(path), tied_tensors(task))
@@ -128,6 +129,7 @@ def start_from_file(task: Task, path: Path) -> Start:
         check_same(wanted, found)
     except ShapeMismatch as error:
         raise ShapeMismatch(f"{path}: {error}") from error
+    require_finite({name: found[name] for name in wanted}, what=f"{path}: its tensors", advice="give another file")
     return Start(
         weights=weights.encode({name: found[name] for name in shared}), frozen={name: found[name] for name in frozen}
     )
@@ -259,6 +261,8 @@ def _safetensors_in(path: Path) -> Parameters:
 
     from swarm_chain.adapters.torch_parameters import to_array
 
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise ConfigurationError(f"weights {path} are no file: a pipe cannot be mapped; give a file")
     try:
         # Safetensors' own errors do not say why a file cannot be read.
         path.open("rb").close()

@@ -21,6 +21,7 @@ _FOREIGN: dict[torch.dtype, np.dtype[Any]] = {
     torch.float8_e4m3fn: np.dtype(ml_dtypes.float8_e4m3fn),
     torch.float8_e5m2: np.dtype(ml_dtypes.float8_e5m2),
 }
+_MAX_SHOWN = 80
 _FROM_FOREIGN = {array: tensor for tensor, array in _FOREIGN.items()}
 
 
@@ -62,12 +63,17 @@ def require_finite(parameters: Parameters, *, what: str, advice: str) -> None:
 
 def _differences(own: Parameters, given: Parameters) -> list[str]:
     problems = [f"{name} is missing" for name in sorted(own.keys() - given.keys())]
-    problems += [f"{name} is unknown" for name in sorted(given.keys() - own.keys())]
+    problems += [f"{_shown(name)} is unknown" for name in sorted(given.keys() - own.keys())]
     for name in sorted(own.keys() & given.keys()):
         wanted, actual = (f"{array.dtype} {array.shape}" for array in (own[name], given[name]))
         if wanted != actual:
             problems.append(f"{name} is {actual} and should be {wanted}")
     return problems
+
+
+def _shown(name: str) -> str:
+    """A name that others chose."""
+    return name if len(name) <= _MAX_SHOWN else f"{name[:_MAX_SHOWN]}…"
 
 
 def _is_finite(array: NDArray[Any]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -117,8 +118,21 @@ def test_start_from_file__no_number__names_the_tensor(path: Path, name: str, val
     tensors = {key: tensor.clone() for key, tensor in pretrained().items()}
     tensors[name][0, 0] = value
     save_file(tensors, path)
-    with pytest.raises(NotFinite, match=name.replace(".", r"\.")):
+    with pytest.raises(NotFinite, match=rf"model\.safetensors: .* in {name}: give another file"):
         started(path)
+
+
+def test_start_from_file__pipe__is_refused_and_not_waited_for(path: Path) -> None:
+    os.mkfifo(path)
+    with pytest.raises(ConfigurationError, match="are no file: a pipe cannot be mapped"):
+        started(path)
+
+
+def test_start_from_file__name_without_end__is_shown_in_part(path: Path) -> None:
+    save_file({**pretrained(), "x" * 100_000: torch.zeros(1)}, path)
+    with pytest.raises(ShapeMismatch, match=f"{'x' * 80}… is unknown") as caught:
+        started(path)
+    assert len(str(caught.value)) < 500
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", pickle.dumps({"a": 1}), b"\xff" * 200, b"PK\x03\x04" + b"\0" * 99])
