@@ -80,8 +80,7 @@ class Journal:
 
     def __init__(self, path: Path, *, chain_id: int, coordinator: Address, account: Address) -> None:
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = _locked(path.with_name(path.name + ".lock"))
+        self._lock = _locked_beside(path)
         try:
             with translated():
                 self._db = sqlite3.connect(path, isolation_level=None, timeout=5)
@@ -218,6 +217,18 @@ class Journal:
             "SELECT digest, nonce, raw, function FROM transactions WHERE NOT is_settled ORDER BY nonce, rowid"
         )
         return [SignedTransaction(digest=row[0], nonce=row[1], raw=row[2], function=row[3]) for row in rows]
+
+
+def _locked_beside(journal: Path) -> IO[bytes]:
+    """A lock on a journal, which is there afterwards. Raises `JournalError` where there can be none."""
+    try:
+        with translated():
+            journal.parent.mkdir(parents=True, exist_ok=True)
+            # It holds salts, and updates before anybody may see them.
+            journal.touch(mode=0o600)
+            return _locked(journal.with_name(journal.name + ".lock"))
+    except OSError as error:
+        raise JournalError(f"journal {journal} cannot be written ({error.strerror}): give another folder") from error
 
 
 def _locked(path: Path) -> IO[bytes]:

@@ -90,3 +90,18 @@ def test_journal__opened_twice_for_another_node__names_whose_it_is(tmp_path: Pat
     opened(tmp_path / "journal.sqlite").close()
     with pytest.raises(JournalError, match="belongs to 0x0101"):
         opened(tmp_path / "journal.sqlite", OTHER)
+
+
+@pytest.mark.parametrize("suffix", ["", "-wal", "-shm"])
+def test_journal__new__is_for_its_owner_alone(tmp_path: Path, suffix: str) -> None:
+    journal = opened(tmp_path / "node" / "journal.sqlite")
+    journal.record_settled(1)
+    mode = journal.path.with_name(journal.path.name + suffix).stat().st_mode
+    journal.close()
+    assert mode & 0o077 == 0
+
+
+def test_journal__folder_is_a_file__says_so(tmp_path: Path) -> None:
+    (tmp_path / "node").touch()
+    with pytest.raises(JournalError, match=r"journal\.sqlite cannot be written \((File exists|Not a directory)\)"):
+        opened(tmp_path / "node" / "journal.sqlite")
