@@ -24,6 +24,8 @@ _INTENDED_USE = """\
 for. Nothing in a swarm's record says it.*"""
 _LIMITS = """\
 * Metrics and numbers of samples are what each node says of itself, on data that nobody else has seen.
+* Where the task keeps tensors private, each site measured the model together with its own: with this file alone it does
+  otherwise.
 * A mean over sites is of these sites' test examples; elsewhere the model may do worse, and no site's worst group need
   show in it.
 * A quorum of the nodes agreed that this model follows from their updates. It did not agree that the data were right, or

@@ -277,6 +277,11 @@ def test_card__result_that_sites_measured__has_a_line_each_and_names_the_worst(t
     assert "No update was trained from this model yet" not in card
 
 
+def test_card__any__says_that_figures_are_with_each_sites_private_tensors(script: Script, tmp_path: Path) -> None:
+    text = " ".join(card_of(script, 1, tmp_path).split())
+    assert "each site measured the model together with its own: with this file alone it does otherwise" in text
+
+
 def test_card__head__says_that_nobody_measured_it_and_what_was_measured_last(script: Script, tmp_path: Path) -> None:
     card = card_of(script, 2, tmp_path)
     assert "No update was trained from this model yet" in card
