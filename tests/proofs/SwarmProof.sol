@@ -120,9 +120,9 @@ abstract contract SwarmProof {
 
     /// @dev From here on the coordinator's code, as it was deployed, stands above storage that holds anything at all,
     /// whether or not calls could have put it there, at any time of the clock. What holds now holds in every state that
-    /// the contract can reach, and in more. Bits that are spare are zero, and `AnyCallProof` shows that they stay so. Two
-    /// numbers of nodes are given, because no solver divides by 10,000 what it does not know at all, and both are powers of two, because
-    /// Halmos divides by others to see that a product fits; the share of them that is a quorum is still any.
+    /// the contract can reach, and in more. Bits that are spare are zero, and `EveryCall` shows that they stay so. Two
+    /// numbers of nodes are given, because no solver divides by 10,000 what it does not know at all; powers of two, because
+    /// Halmos divides by others to see that a product fits. The share of them that is a quorum is still any.
     function _anyState() internal {
         swarm = SwarmCoordinator(address(new Twin(address(swarm))));
         svm.enableSymbolicStorage(address(swarm));
