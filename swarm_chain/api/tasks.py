@@ -83,8 +83,14 @@ def _require_equal(ours: bytes, theirs: bytes, name: str, *, here: str) -> None:
         error = TaskMismatch(
             f"{here} is not the source of the swarm's task {name}: the difference follows", details=difference
         )
-        error.add_note(difference)  # Which a traceback shows.
+        error.add_note(_printable(difference))  # Which a traceback shows.
         raise error
+
+
+def _printable(text: str) -> str:
+    """Lines that may play no tricks on the terminal at which they are read: a stranger wrote some of them."""
+    lines = (line.expandtabs() for line in text.split("\n"))
+    return "\n".join("".join(char if char.isprintable() else "?" for char in line) for line in lines)
 
 
 def _object(given: Task | type[Task], document: TaskDocument) -> Task:

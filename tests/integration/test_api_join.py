@@ -333,6 +333,19 @@ def test_join__file_that_changed__is_refused_with_the_difference_and_not_run(
     assert own.status(address_of("dev2")) is None
 
 
+def test_join__difference_with_characters_that_hide_code__is_shown_harmless(
+    line: CommandLine, anvil: Devnet, tmp_path: Path
+) -> None:
+    hidden = line.folder / "hiding.py"
+    hidden.write_text(TASK + "\n# \x1b[2J \u202e turned\n")
+    swarm = Swarm(line, anvil.rpc_url, "hiding", "--open-registration", "--task", f"{hidden}:Line")
+    (tmp_path / "line_task.py").write_text(TASK)
+    with pytest.raises(TaskMismatch) as caught:
+        swarm.join("dev1", task=f"{tmp_path / 'line_task.py'}:Line")
+    (note,) = caught.value.__notes__
+    assert "+# ?[2J ? turned" in note.splitlines()
+
+
 @pytest.mark.parametrize("kind", ["class", "object"])
 def test_join__class_from_a_file_that_changed__is_refused_with_the_difference(
     own: Swarm, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
