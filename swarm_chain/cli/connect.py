@@ -181,14 +181,11 @@ class Reading:
 
         return read_status(self.chain, self.store, self.history)
 
-    def activities(self) -> Mapping[bytes, NodeStatusFile]:
+    def activities(self) -> Mapping[Address, NodeStatusFile]:
         """What agents on this machine do for it, by account."""
-        from swarm_chain.cli.nodes import nodes_folder
-        from swarm_chain.status.node import node_statuses
+        from swarm_chain.cli.nodes import local_agents
 
-        chain = self.chain
-        found = node_statuses(nodes_folder(), chain_id=chain.chain_id, contract=chain.coordinator)
-        return {file.account: file for file in found}
+        return local_agents(self.chain.chain_id, self.chain.coordinator)
 
 
 def open_reading(place: Place, contract: str | None, stores: Sequence[str], node: str | None) -> Reading:

@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING
 from swarm_chain.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from swarm_chain.config import NodeConfig
+    from swarm_chain.status.node import NodeStatusFile
+    from swarm_chain.types import Address
 
 FILE = "node.toml"
 
@@ -54,3 +58,15 @@ def node_configs() -> dict[str, NodeConfig]:
         with suppress(ConfigurationError):
             found[name] = load_node_config(nodes_folder() / name / FILE)
     return found
+
+
+def local_agents(chain_id: int, contract: Address) -> Mapping[Address, NodeStatusFile]:
+    """What agents of a swarm that are on this machine say of themselves, also in folders of their own, by account."""
+    from swarm_chain.status.node import node_statuses, read_node_status
+    from swarm_chain.status.notes import Kind, notes_on
+
+    files = list(node_statuses(nodes_folder(), chain_id=chain_id, contract=contract))
+    notes = [note for note in notes_on(Kind.JOINED) if (note.chain_id, note.contract) == (chain_id, contract)]
+    files += [file for note in notes if (file := read_node_status(note.folder))]
+    # An account may have been in two folders, one after the other.
+    return {file.account: file for file in sorted(files, key=lambda file: file.written_at)}

@@ -68,18 +68,17 @@ def _read(place: Place, contract: str | None, stores: Sequence[str]) -> Report:
 
 def _local_agents(chain_id: int, contract: Address) -> Mapping[Address, LocalAgent]:
     """What agents of a swarm that are on this machine say of themselves, by account."""
-    from swarm_chain.cli.nodes import nodes_folder
+    from swarm_chain.cli.nodes import local_agents
     from swarm_chain.reporting import LocalAgent
-    from swarm_chain.status.node import node_statuses
 
     return {
-        file.account: LocalAgent(
+        account: LocalAgent(
             traffic=file.traffic,
             data_bytes=file.data_bytes,
             head=file.activity.head,
             head_metrics={name: value for name, value in file.activity.head_metrics.items() if isfinite(value)},
         )
-        for file in node_statuses(nodes_folder(), chain_id=chain_id, contract=contract)
+        for account, file in local_agents(chain_id, contract).items()
     }
 
 

@@ -33,7 +33,7 @@ def site_lines(found: SwarmStatus, sites: Sites | None) -> Iterable[str]:
         yield f"groups    worst by {printable(group.metric)}: {where}, {group.value:.4g}"
 
 
-def agent_lines(found: SwarmStatus, sites: Sites | None, agents: Mapping[bytes, NodeStatusFile]) -> Iterable[str]:
+def agent_lines(found: SwarmStatus, sites: Sites | None, agents: Mapping[Address, NodeStatusFile]) -> Iterable[str]:
     """What agents here found the head to be, where the comparison is of an earlier model."""
     if sites is not None and sites.is_head:
         return

@@ -12,7 +12,7 @@ import click
 from swarm_chain.cli.metrics import describe_metrics
 from swarm_chain.cli.options import Place, json_option, place_options, read_store_option
 from swarm_chain.cli.output import checksum, printable, show, span, table, terminal_width, write_json
-from swarm_chain.types import NodeStatus, Phase
+from swarm_chain.types import Address, NodeStatus, Phase
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -80,7 +80,7 @@ def _watch(reading: Reading) -> None:
 # ------------------------------------------------------------------------------------------------------------ rendering
 
 
-def render(found: SwarmStatus, activities: Mapping[bytes, NodeStatusFile], *, width: int) -> RenderableType:
+def render(found: SwarmStatus, activities: Mapping[Address, NodeStatusFile], *, width: int) -> RenderableType:
     """The status for people: the swarm, its round, a line a node, head by site, and what helps where it is stuck."""
     from rich.console import Group
     from rich.text import Text
@@ -147,7 +147,7 @@ def _counts(found: SwarmStatus) -> str:
             return f"{current.leading_attestations} of {current.quorum} attestations"
 
 
-def node_table(found: SwarmStatus, activities: Mapping[bytes, NodeStatusFile], *, width: int) -> RenderableType:
+def node_table(found: SwarmStatus, activities: Mapping[Address, NodeStatusFile], *, width: int) -> RenderableType:
     """A line a node; with its address where the terminal has room."""
     columns = ("node", "status", "this round", "agent here", "samples", "newest update")
     rows = [_node_row(node, activities.get(node.address)) for node in found.nodes]

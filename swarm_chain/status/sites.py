@@ -120,7 +120,7 @@ def measure(chronicle: Chronicle, library: Library) -> tuple[Scored, ...]:
 
 
 def compare_sites(
-    measured: Sequence[Scored], head: Digest, nodes: Sequence[Address], agents: Mapping[bytes, NodeStatusFile]
+    measured: Sequence[Scored], head: Digest, nodes: Sequence[Address], agents: Mapping[Address, NodeStatusFile]
 ) -> Sites | None:
     """The newest result that half of those have scored who scored any; agents here say it before their next update.
 
@@ -134,7 +134,7 @@ def compare_sites(
     return Sites(model=chosen, is_head=chosen.result == head, metric=compared_metric(list(chosen.metrics.values())))
 
 
-def _complete(one: Scored, nodes: Sequence[Address], agents: Mapping[bytes, NodeStatusFile]) -> Scored:
+def _complete(one: Scored, nodes: Sequence[Address], agents: Mapping[Address, NodeStatusFile]) -> Scored:
     """With what agents here say, in the nodes' order."""
     scored = [agent for agent in agents.values() if agent.activity.head == one.result and agent.activity.head_metrics]
     said = {**one.metrics, **{agent.account: agent.activity.head_metrics for agent in scored}}

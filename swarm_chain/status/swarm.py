@@ -107,7 +107,7 @@ class SwarmStatus:
         """What people call a node: its label, or its address where it has none."""
         return next((node.label for node in self.nodes if node.address == address and node.label), _hex(address))
 
-    def sites(self, agents: Mapping[bytes, NodeStatusFile]) -> sites.Sites | None:
+    def sites(self, agents: Mapping[Address, NodeStatusFile]) -> sites.Sites | None:
         """How the model that the swarm agreed on last, or the one before it, does at every node.
 
         `agents` are those on this machine, by account. None where nobody has scored any.
@@ -340,7 +340,7 @@ def _hex(data: bytes) -> str:
 # ----------------------------------------------------------------------------------------------------------------- JSON
 
 
-def document_of(status: SwarmStatus, agents: Mapping[bytes, NodeStatusFile] | None = None) -> Mapping[str, Any]:
+def document_of(status: SwarmStatus, agents: Mapping[Address, NodeStatusFile] | None = None) -> Mapping[str, Any]:
     """The status for programs, as `schemas/status.schema.json` describes it. `agents` are those on this machine."""
     swarm, agents = status.view.swarm, agents or {}
     return {

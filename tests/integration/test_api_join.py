@@ -167,6 +167,13 @@ def test_join__by_a_script_elsewhere__is_among_the_swarms_of_that_machine(open_s
     assert (found["problem"], found["now"]["head"]["round"]) == (None, 0)
 
 
+def test_join__in_a_folder_of_its_own__status_shows_its_agent(open_swarm: Swarm, tmp_path: Path) -> None:
+    with open_swarm.line.here(), open_swarm.join("dev9", folder=tmp_path / "elsewhere"):
+        said = json.loads(open_swarm.line.must("status", open_swarm.contract, "--json", "-", *open_swarm.at[2:]).out)
+    (ours,) = [node for node in said["nodes"] if node["address"] == address_of("dev9").lower()]
+    assert ours["agent"]["running"]
+
+
 def test_join__node_that_the_command_joined__is_listed_once(closed: Swarm) -> None:
     line = closed.line
     address = line.must("account", "new", "bert", "--light").out.strip()
