@@ -37,7 +37,7 @@ def weighted_sum(rows: Sequence[Row], parts: Sequence[float]) -> Float64:
 
 
 @dataclass(frozen=True, slots=True)
-class _Addition:
+class Addition:
     """The sum `into` is to be `start` (nothing, where None) plus a row times a part."""
 
     row: int
@@ -51,14 +51,14 @@ class WeightedSums:
 
     def __init__(self, parts: Float64) -> None:
         """A row of `parts` for each sum."""
-        self._additions, self._places = _plan(parts.tolist())
-        self._empty = set(self._places) - {one.into for one in self._additions}
+        self.additions, self.places = _plan(parts.tolist())
+        self._empty = set(self.places) - {one.into for one in self.additions}
 
     def of(self, rows: Sequence[Row]) -> list[Float64]:
         """The sums, in their order, some of them perhaps one array. They last until the same thread adds up again."""
-        sums: Float64 = _SCRATCH.array("sums", (len(self._places), len(rows[0])), np.float64)
+        sums: Float64 = _SCRATCH.array("sums", (len(self.places), len(rows[0])), np.float64)
         known: tuple[int, float] | None = None
-        for one in self._additions:
+        for one in self.additions:
             if known != (one.row, one.part):
                 term, known = _times(rows[one.row], one.part, _term(len(rows[0]))), (one.row, one.part)
             if one.start is None:
@@ -67,7 +67,7 @@ class WeightedSums:
                 np.add(sums[one.start], term, out=sums[one.into])
         for place in self._empty:
             sums[place] = 0.0
-        return [sums[place] for place in self._places]
+        return [sums[place] for place in self.places]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +78,10 @@ class _Group:
     place: int | None
 
 
-def _plan(parts: Sequence[Sequence[float]]) -> tuple[list[_Addition], list[int]]:
+def _plan(parts: Sequence[Sequence[float]]) -> tuple[list[Addition], list[int]]:
     """What to add in which order, and in which place each sum is at the end."""
     groups, free = [_Group(tuple(range(len(parts))), None)], list(range(len(parts)))
-    additions: list[_Addition] = []
+    additions: list[Addition] = []
     for row in range(len(parts[0])):
         after: list[_Group] = []
         for group in groups:
@@ -96,7 +96,7 @@ def _plan(parts: Sequence[Sequence[float]]) -> tuple[list[_Addition], list[int]]
 
 
 def _split(
-    group: _Group, column: Sequence[float], row: int, free: list[int], additions: list[_Addition]
+    group: _Group, column: Sequence[float], row: int, free: list[int], additions: list[Addition]
 ) -> Iterator[_Group]:
     """The groups that one becomes by the next row, whose parts of each sum are `column`."""
     by_part: dict[float, list[int]] = {}
@@ -110,7 +110,7 @@ def _split(
             continue
         is_last = number == len(ordered) - 1
         into = group.place if is_last and group.place is not None else free.pop()
-        additions.append(_Addition(row, part, group.place, into))
+        additions.append(Addition(row, part, group.place, into))
         yield _Group(tuple(members), into)
 
 

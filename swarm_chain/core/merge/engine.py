@@ -16,18 +16,21 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from swarm_chain.core.dtypes import DTYPES, Float64, from_float64
+from swarm_chain.core.dtypes import DTYPES, Dtype, Float64, Floats, from_float64
 from swarm_chain.core.files import replacing
 from swarm_chain.core.merge.adding import WeightedSums, weighted_sum
 from swarm_chain.core.merge.arithmetic import check_arithmetic
 from swarm_chain.core.merge.distances import Distances, product
 from swarm_chain.core.merge.gram import products
+from swarm_chain.core.merge.kernels import Kernels, kernel_of, load, pays
 from swarm_chain.core.merge.own_code import blamed_on
 from swarm_chain.core.merge.parallel import Workers
+from swarm_chain.core.merge.ranked_rule import RankedRule
 from swarm_chain.core.merge.recipe import Recipe
 from swarm_chain.core.merge.releasing import Releasing
 from swarm_chain.core.merge.rule import MergeRule, Rule, Weighing, WeighingRule
 from swarm_chain.core.merge.scratch import Scratch
+from swarm_chain.core.merge.sorting import plan as sorting_plan
 from swarm_chain.core.merge.sorting import ranked
 from swarm_chain.core.merge.steps import Step, state_spec
 from swarm_chain.core.merge.weighting import node_weights, shares_of, weights_of_parts
@@ -36,11 +39,13 @@ from swarm_chain.core.weights import Specs, TensorSpec, WeightsFile, blocks, che
 from swarm_chain.errors import MergeError
 from swarm_chain.types import Address
 
-_BLOCK_BYTES = 1024 * 1024
+_SCRATCH_BYTES = 3 * 512 * 1024
+"""What a thread may take for a block: so the block is shorter where there are more updates."""
 _LEAST_BLOCK = 1024
 _MOST_BLOCK = 32 * 1024
-_MIXED = 3
-"""How many times the memory a block takes where updates are mixed first, in float64."""
+_MOST_MAPPED = 15 * 128 * 1024
+_SUMS = 32
+"""Bytes of an element that every rule takes: its sum, a term of it, and results that wait to be written."""
 
 Source = Path | bytes
 """Canonical weights: a file, or in memory."""
@@ -76,14 +81,15 @@ def merge(
     state_out: Path | None = None,
     block: int | None = None,
     threads: int | None = None,
+    compiled: bool | None = None,
     sync: bool = True,
 ) -> Merged | None:
     """The merge of updates, written to `out`; None where there are fewer than the rule needs.
 
     `base` is what rules measure from, and steps start from; `state` is what the step carried on from the round before,
     zeros where None, and what it carries on now is written to `state_out`. `block` is the number of elements taken at
-    a time, and `threads` how many work on blocks: neither changes the result. Without `sync` what is written may be
-    lost if the machine fails.
+    a time, `threads` how many work on blocks, and `compiled` whether Numba may help, which is used where it pays unless
+    told: none of them changes the result. Without `sync` what is written may be lost if the machine fails.
     Raises `MalformedWeights`, `ShapeMismatch` where the updates are not weights of one model, and `MergeError` where
     this machine or the rule cannot give the agreed bits.
     """
@@ -97,10 +103,11 @@ def merge(
     with ExitStack() as opened:
         inputs = _Inputs.opened(opened, ordered, base, state, recipe)
         workers = opened.enter_context(Workers(threads))
-        plan = _plan(recipe, inputs, workers, max_samples, max_share_bps)
+        kernels = _kernels(inputs, compiled)
+        plan = _plan(recipe, inputs, workers, kernels, max_samples, max_share_bps)
         stream = opened.enter_context(replacing(out, sync=sync))
         writer = _Writer(stream, _State.opened(opened, recipe.step, inputs, state_out, sync=sync))
-        merged = writer.write(inputs, plan, workers, block)
+        merged = writer.write(plan, _Executor(inputs, plan, kernels), workers, block)
     weights = {one.node: weight for one, weight in zip(ordered, plan.weights, strict=True) if weight}
     return Merged(file=merged, weights=weights, state=import_file(state_out) if recipe.step and state_out else None)
 
@@ -164,13 +171,26 @@ class _Plan:
     weighing: Weighing | None
 
 
-def _plan(recipe: Recipe, inputs: _Inputs, workers: Workers, max_samples: int, max_share_bps: int) -> _Plan:
+def _kernels(inputs: _Inputs, compiled: bool | None) -> Kernels | None:
+    """What is compiled, where it is wanted and there."""
+    updates = inputs.updates
+    if not (pays(inputs.specs, len(updates)) if compiled is None else compiled):
+        return None
+    found = load()
+    if found is None and compiled:
+        raise MergeError("Numba is not installed, or gives other bits here; leave `compiled` away")
+    return None if found is None else Kernels(found, (*updates, inputs.base or updates[0]))
+
+
+def _plan(
+    recipe: Recipe, inputs: _Inputs, workers: Workers, kernels: Kernels | None, max_samples: int, max_share_bps: int
+) -> _Plan:
     rule, count = recipe.rule, len(inputs.updates)
     weights = (1,) * count
     if rule.uses_samples:
         weights = node_weights(inputs.samples, max_samples=max_samples, max_share_bps=max_share_bps)
     shares = shares_of(weights)
-    distances, rows = _mixed(recipe, _distances(recipe, inputs, workers))
+    distances, rows = _mixed(recipe, _distances(recipe, inputs, workers, kernels))
     if isinstance(rule, Rule):
         counted = weights if rows is None else weights_of_parts(_along(shares, 0.0, rows).updates)
         mixed = None if rows is None else WeightedSums(rows)
@@ -186,10 +206,10 @@ def _plan(recipe: Recipe, inputs: _Inputs, workers: Workers, max_samples: int, m
     return _Plan(recipe=recipe, shares=shares, weights=counted, mixed=None, weighing=weighing)
 
 
-def _distances(recipe: Recipe, inputs: _Inputs, workers: Workers) -> Distances:
+def _distances(recipe: Recipe, inputs: _Inputs, workers: Workers, kernels: Kernels | None) -> Distances:
     if not recipe.needs_distances or inputs.base is None:
         return Distances.unknown(len(inputs.updates))
-    found = Distances(products(inputs.updates, inputs.base, workers, inputs.release))
+    found = Distances(products(inputs.updates, inputs.base, workers, inputs.release, kernels))
     inputs.release()
     return found
 
@@ -281,9 +301,9 @@ class _Writer:
         self._stream, self._state = stream, state
         self._builder = FileBuilder()
 
-    def write(self, inputs: _Inputs, plan: _Plan, workers: Workers, block: int | None) -> File:
-        size = block or _block_size(len(inputs.updates) * (1 if plan.mixed is None else _MIXED))
-        executor = _Executor(inputs, plan)
+    def write(self, plan: _Plan, executor: _Executor, workers: Workers, block: int | None) -> File:
+        inputs = executor.inputs
+        size = block or _block_size(len(inputs.updates), executor.row_bytes)
         self._put(header(inputs.specs))
         files = len(inputs.updates) + 1
         releasing = Releasing(inputs.release, files=files, ahead=workers.ahead * 4 * size * files)
@@ -300,8 +320,12 @@ class _Writer:
         self._builder.write(data)
 
 
-def _block_size(count: int) -> int:
-    return min(_MOST_BLOCK, max(_LEAST_BLOCK, _BLOCK_BYTES // (4 * count)))
+def _block_size(count: int, row_bytes: int) -> int:
+    """Elements of a block, so that what it takes is the same for few updates and for many."""
+    # Sums need no rows: their blocks could be long, were there not the files that are mapped meanwhile.
+    most = _MOST_BLOCK if row_bytes else _MOST_BLOCK // 2
+    fitting = min(_SCRATCH_BYTES // (row_bytes + _SUMS), _MOST_MAPPED // (4 * count))
+    return min(most, max(_LEAST_BLOCK, fitting))
 
 
 def _blocks(specs: Specs, size: int) -> Iterator[_Block]:
@@ -313,25 +337,51 @@ def _blocks(specs: Specs, size: int) -> Iterator[_Block]:
 class _Executor:
     """Merges one block, in whatever thread."""
 
-    def __init__(self, inputs: _Inputs, plan: _Plan) -> None:
-        self._inputs, self._plan, self._scratch = inputs, plan, Scratch()
+    def __init__(self, inputs: _Inputs, plan: _Plan, kernels: Kernels | None) -> None:
+        self.inputs, self._plan, self._scratch, self._kernels = inputs, plan, Scratch(), kernels
+        count = len(inputs.updates)
+        self._kernel = None if kernels is None else kernel_of(plan.recipe.rule, plan.weighing, plan.mixed, count)
+
+    @property
+    def row_bytes(self) -> int:
+        """What a thread holds of each element besides sums."""
+        rule, count, mixed = self._plan.recipe.rule, len(self.inputs.updates), self._plan.mixed
+        if self._kernel is not None or not isinstance(rule, Rule):
+            return 0
+        size = 4 if mixed is None and rule.takes_rows else 8
+        rows = sorting_plan(count, rule.ranks(count)).own if isinstance(rule, RankedRule) else count
+        return size * (rows if mixed is None else rows + count)
 
     def run(self, block: _Block) -> _Done:
         dtype = DTYPES[block.spec.dtype]
-        rows = [block.of(file) for file in self._inputs.updates]
         if not dtype.is_float:
-            return _Done(block, lower_median(rows), {})
+            return _Done(block, lower_median([block.of(file) for file in self.inputs.updates]), {})
         check_arithmetic()
-        base = None if self._inputs.base is None else block.of(self._inputs.base)
+        if self._plan.recipe.step is None and (merged := self._compiled(block, rounded=True)) is not None:
+            return _Done(block, self._checked(merged), {})
+        return self._run(block, dtype)
+
+    def _run(self, block: _Block, dtype: Dtype) -> _Done:
+        base = None if self.inputs.base is None else block.of(self.inputs.base)
         with np.errstate(over="ignore", under="ignore"):
-            merged = self._merged(rows, base)
-            if np.isnan(merged.min(initial=0.0)):
-                name = self._plan.recipe.name
-                raise MergeError(f"the merge rule {name} gave NaN for finite updates; use another rule")
+            merged = self._compiled(block, rounded=False)
+            merged = self._checked(self._merged(block, base) if merged is None else merged)
             merged, memory = self._stepped(block, base, merged)
         return _Done(block, from_float64(merged, dtype), memory)
 
-    def _merged(self, rows: list[NDArray[Any]], base: NDArray[Any] | None) -> Float64:
+    def _compiled(self, block: _Block, *, rounded: bool) -> Floats | None:
+        if self._kernels is None or self._kernel is None:
+            return None
+        return self._kernels.merged(self._kernel, block.spec.name, block.start, block.stop, rounded=rounded)
+
+    def _checked(self, merged: Floats) -> Any:
+        if np.isnan(merged.min(initial=0.0)):
+            name = self._plan.recipe.name
+            raise MergeError(f"the merge rule {name} gave NaN for finite updates; use another rule")
+        return merged
+
+    def _merged(self, block: _Block, base: NDArray[Any] | None) -> Float64:
+        rows = [block.of(file) for file in self.inputs.updates]
         weighing, rule, mixed = self._plan.weighing, self._plan.recipe.rule, self._plan.mixed
         with_base = [*rows, rows[0] if base is None else base]
         if weighing is not None:
@@ -367,7 +417,7 @@ class _Executor:
         return step.taken(start, [one.astype(np.float64) for one in memory.values()]), memory
 
     def _remembered(self, step: Step, kind: str, block: _Block, change: Float64) -> NDArray[Any]:
-        spec, state = state_spec(kind, block.spec), self._inputs.state
+        spec, state = state_spec(kind, block.spec), self.inputs.state
         before = np.zeros(len(change)) if state is None else state.block(spec.name, block.start, block.stop)
         return from_float64(step.remember(kind, before.astype(np.float64), change), DTYPES[spec.dtype])
 

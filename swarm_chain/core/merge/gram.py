@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +28,9 @@ _WIDTHS = (512, 256, 128, 64)
 _SMALL_PRODUCT = 1 << 18
 """Multiplications of a matrix product up to which OpenBLAS stays in the thread that asks for it."""
 _BYTES = 1024 * 1024
-_PIECE = 512 * 1024
-_MANTISSA = 53
+_PIECE = 320 * 1024
+MANTISSA = 53
+"""Bits below which float64 holds every whole number."""
 # Beyond these, numbers are cut or count as zero: their squares and the sums of these must be numbers.
 _LARGEST = {np.dtype(np.float32): float(np.finfo(np.float32).max), np.dtype(np.float64): 2.0**480}
 _LEAST = {np.dtype(np.float32): 2.0**-100, np.dtype(np.float64): 2.0**-480}
@@ -43,7 +45,13 @@ class _Span:
     stop: int
 
 
-def products(files: Sequence[WeightsFile], base: WeightsFile, workers: Workers, release: Callable[[], None]) -> Float64:
+def products(
+    files: Sequence[WeightsFile],
+    base: WeightsFile,
+    workers: Workers,
+    release: Callable[[], None],
+    compiled: Compiled | None = None,
+) -> Float64:
     """A matrix: row and column an update, in their order. Integer and boolean tensors do not count.
 
     `release` is called now and then, when what was read before is not needed any more.
@@ -51,7 +59,7 @@ def products(files: Sequence[WeightsFile], base: WeightsFile, workers: Workers, 
     total: Float64 = np.zeros((len(files), len(files)))
     scratch, size = Scratch(), 4 * CHUNK * (len(files) + 1)
     releasing = Releasing(release, files=len(files) + 1, ahead=workers.ahead * max(_BYTES, size))
-    for parts in workers.in_order(lambda span: _of_span(files, base, span, scratch), _spans(base.specs, len(files))):
+    for parts in workers.in_order(partial(_of_span, files, base, scratch, compiled), _spans(base.specs, len(files))):
         for part in parts:
             total += part
         releasing.read(len(parts) * size)
@@ -66,10 +74,21 @@ def _spans(specs: Specs, count: int) -> Iterator[_Span]:
                 yield _Span(spec.name, start, min(start + step, spec.count))
 
 
-def _of_span(files: Sequence[WeightsFile], base: WeightsFile, span: _Span, scratch: Scratch) -> Float64:
+class Compiled(Protocol):
+    """What finds the products of each chunk of a span without NumPy; None where it cannot."""
+
+    def products(self, name: str, start: int, stop: int) -> Float64 | None: ...
+
+
+def _of_span(
+    files: Sequence[WeightsFile], base: WeightsFile, scratch: Scratch, compiled: Compiled | None, span: _Span
+) -> Float64:
     """The products of each chunk."""
+    known = None if compiled is None else compiled.products(span.name, span.start, span.stop)
+    if known is not None:
+        return known
     differences, lengths = _differences(files, base, span, scratch)
-    bits = [(_MANTISSA - max(length - 1, 0).bit_length()) // 2 for length in lengths]
+    bits = [(MANTISSA - max(length - 1, 0).bit_length()) // 2 for length in lengths]
     scales = _make_whole(differences, np.array(bits))
     exact = np.array([_exact_products(differences[:, chunk], scratch) for chunk in range(len(lengths))])
     found: Float64 = (exact * scales.T[:, :, None]) * scales.T[:, None, :]
@@ -119,7 +138,7 @@ def _width(count: int) -> int:
 def _exact_products(chunk: NDArray[Any], scratch: Scratch) -> Float64:
     """The products of rows of whole numbers with each other: whole numbers, and so exact in any order."""
     count, width = len(chunk), _width(len(chunk))
-    pieces = max(1, min(CHUNK // width, _PIECE // (8 * (count + 1) * width)))
+    pieces = max(1, min(CHUNK // width, _PIECE // (8 * (count + 1) * (width + count))))
     # BLAS is quick where a piece lies in one place, and where the two sides are not the same: a row of zeros is below.
     whole: Float64 = scratch.array("whole", (pieces, count + 1, width), np.float64)
     whole[:, -1] = 0.0

@@ -32,35 +32,38 @@ def ranked(rows: Sequence[Rows] | Rows, ranks: Sequence[int]) -> list[Rows]:
     What is given lasts until the same thread sorts again. The numbers must be finite. Zero has two signs that compare
     equal: the result has the positive one.
     """
-    plan = _plan(len(rows), tuple(sorted(set(ranks))))
+    planned = plan(len(rows), ranks)
     # The first comparison of a row reads it where it lies: nothing is copied before.
-    held = [*rows, *_SCRATCH.array("rows", (plan.own, len(rows[0])), rows[0].dtype)]
-    for compare, first, second, into in plan.steps:
+    held = [*rows, *_SCRATCH.array("rows", (planned.own, len(rows[0])), rows[0].dtype)]
+    for compare, first, second, into in planned.steps:
         compare(held[first], held[second], out=held[into])
-    found = {rank: held[place] for rank, place in plan.found.items()}
+    found = {rank: held[place] for rank, place in planned.found.items()}
     for row in found.values():
         if row.dtype.kind == "f":
             row += row.dtype.type(0)
     return [found[rank] for rank in ranks]
 
 
-def own_rows(count: int, ranks: Sequence[int]) -> int:
-    """How many rows besides those given it takes to find these ranks."""
-    return _plan(count, tuple(sorted(set(ranks)))).own
+def plan(count: int, ranks: Sequence[int]) -> Plan:
+    """What finds these ranks of so many rows."""
+    return _planned(count, tuple(sorted(set(ranks))))
 
 
 # ------------------------------------------------------------------------------------------------------------- planning
 
 
-_Step = tuple[np.ufunc, int, int, int]
+Step = tuple[np.ufunc, int, int, int]
 """The lower or the higher of two rows, and which row that is written to."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Plan:
-    """What to do with rows: those given come first, and `own` more to write to. `found` are the ranks' rows."""
+class Plan:
+    """What to do with rows: those given come first, then `own` more to write to. `found` are the ranks' rows.
 
-    steps: tuple[_Step, ...]
+    No step writes to a row that it reads.
+    """
+
+    steps: tuple[Step, ...]
     own: int
     found: Mapping[int, int]
 
@@ -71,43 +74,35 @@ class _Planning:
     def __init__(self, count: int) -> None:
         self._count, self._made = count, count
         self._rows, self._free = list(range(count)), list[int]()
-        self._steps: list[_Step] = []
+        self._steps: list[Step] = []
 
     def compare(self, one: _Comparison) -> None:
         low, high = self._rows[one.first], self._rows[one.second]
-        if one.lower and one.upper:
-            self._rows[one.first] = self._put(np.minimum, low, high, self._new())
-        self._free += [row for row in (high, low) if self._is_own(row)]
+        if one.lower:
+            self._rows[one.first] = self._put(np.minimum, low, high)
         if one.upper:
-            self._rows[one.second] = self._put(np.maximum, low, high, self._new())
-        elif one.lower:
-            self._rows[one.first] = self._put(np.minimum, low, high, self._new())
+            self._rows[one.second] = self._put(np.maximum, low, high)
+        self._free += [row for row in (high, low) if row >= self._count]
 
-    def done(self, ranks: Sequence[int]) -> _Plan:
+    def done(self, ranks: Sequence[int]) -> Plan:
         for rank in ranks:
-            row = self._rows[rank]
-            if not self._is_own(row):
-                self._rows[rank] = self._put(np.minimum, row, row, self._new())
+            if (row := self._rows[rank]) < self._count:
+                self._rows[rank] = self._put(np.minimum, row, row)
         found = {rank: self._rows[rank] for rank in ranks}
-        return _Plan(steps=tuple(self._steps), own=self._made - self._count, found=found)
+        return Plan(steps=tuple(self._steps), own=self._made - self._count, found=found)
 
-    def _put(self, compare: np.ufunc, first: int, second: int, into: int) -> int:
+    def _put(self, compare: np.ufunc, first: int, second: int) -> int:
+        """The row that is written to: one of ours that nobody needs, the last one used, which the cache still has."""
+        if not self._free:
+            self._free.append(self._made)
+            self._made += 1
+        into = self._free.pop()
         self._steps.append((compare, first, second, into))
         return into
 
-    def _new(self) -> int:
-        """A row of ours that nobody needs any more: the one that was used last, which the cache still has."""
-        if self._free:
-            return self._free.pop()
-        self._made += 1
-        return self._made - 1
-
-    def _is_own(self, row: int) -> bool:
-        return row >= self._count
-
 
 @lru_cache(maxsize=64)
-def _plan(count: int, ranks: tuple[int, ...]) -> _Plan:
+def _planned(count: int, ranks: tuple[int, ...]) -> Plan:
     planning = _Planning(count)
     for one in _network(count, ranks):
         planning.compare(one)

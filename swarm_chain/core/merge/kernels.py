@@ -1,0 +1,115 @@
+"""Merging by `compiled` where that pays: where Numba is installed, for large models, once it was seen to give our bits.
+
+It works on float32 that lies in memory as float32 does; what else there is, NumPy merges. It gets addresses, not
+arrays: what a block costs besides its numbers is a few microseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from importlib.util import find_spec
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from swarm_chain.core.dtypes import DTYPES, Float64, Floats
+from swarm_chain.core.merge.adding import WeightedSums
+from swarm_chain.core.merge.gram import CHUNK
+from swarm_chain.core.merge.ranked_rule import RankedRule
+from swarm_chain.core.merge.rule import MergeRule, Weighing
+from swarm_chain.core.merge.sorting import plan
+from swarm_chain.core.weights import Specs, WeightsFile
+
+_LEAST = 1 << 26
+"""Numbers of all updates together from which it pays to load a compiler."""
+_LARGEST = float(np.finfo(np.float32).max)
+
+Ints = NDArray[np.int64]
+Kernel = tuple[str, tuple[Any, ...], tuple[int, ...]]
+"""The name of what merges blocks, what it is given, and the places of the files that it reads."""
+
+
+def is_installed() -> bool:
+    """Whether there is a compiler."""
+    return find_spec("numba") is not None
+
+
+def pays(specs: Specs, count: int) -> bool:
+    """Whether merging so many updates of these tensors takes longer than loading the compiler."""
+    return is_installed() and count * sum(spec.count for spec in specs if spec.dtype == "F32") >= _LEAST
+
+
+@lru_cache(maxsize=1)
+def load() -> ModuleType | None:
+    """What is compiled; None where it cannot be, or gives other bits than NumPy."""
+    try:
+        from swarm_chain.core.merge import compiled
+    except ImportError:
+        # Numba is not installed, or not for this NumPy.
+        return None
+    from swarm_chain.core.merge.comparing import same_bits
+
+    return compiled if same_bits(compiled) else None
+
+
+class Kernels:
+    """What is compiled, for the files of one merge, the base last."""
+
+    def __init__(self, compiled: ModuleType, files: Sequence[WeightsFile]) -> None:
+        self._compiled, self._files = compiled, files
+        self._addresses = {spec.name: _addresses(spec.name, files) for spec in files[0].specs if spec.dtype == "F32"}
+
+    def products(self, name: str, start: int, stop: int) -> Float64 | None:
+        """The products of each chunk of some elements, as `gram` has them."""
+        addresses = self._addresses.get(name)
+        if addresses is None:
+            return None
+        count = len(addresses) - 1
+        found: Float64 = np.empty((-(-(stop - start) // CHUNK), count, count))
+        self._compiled.products(addresses[:-1], addresses[-1], start, stop, found)
+        return found
+
+    def merged(self, kernel: Kernel, name: str, start: int, stop: int, *, rounded: bool) -> Floats | None:
+        """Some elements of a result in float64, or in float32 where `rounded`."""
+        addresses = self._addresses.get(name)
+        if addresses is None:
+            return None
+        which, given, places = kernel
+        found: Any = np.empty(stop - start, np.float32 if rounded else np.float64)
+        largest = _LARGEST if rounded else np.inf
+        getattr(self._compiled, which)(addresses[list(places)], start, *given, largest, found)
+        merged: Floats = found
+        return merged
+
+
+def _addresses(name: str, files: Sequence[WeightsFile]) -> Ints | None:
+    """Where each file's tensor begins; None where that is no place for a float."""
+    found = [file.array(name).ctypes.data for file in files]
+    return None if any(place % DTYPES["F32"].size for place in found) else np.array(found, np.int64)
+
+
+def kernel_of(rule: MergeRule, weighing: Weighing | None, mixed: WeightedSums | None, count: int) -> Kernel | None:
+    """What merges blocks as a rule does; None where nothing here does."""
+    if weighing is not None:
+        parts = [*weighing.updates, weighing.base]
+        places = tuple(place for place, part in enumerate(parts) if part != 0.0)
+        return ("weighted_sum", (np.array([parts[place] for place in places]),), places) if places else None
+    if not isinstance(rule, RankedRule) or type(rule).combine is not RankedRule.combine:
+        return None
+    ranking = _ranking(tuple(rule.ranks(count)), count)
+    if mixed is None:
+        return "ranked_mean", ranking, tuple(range(count))
+    additions = np.array([(one.row, -1 if one.start is None else one.start, one.into) for one in mixed.additions])
+    parts_of = np.array([one.part for one in mixed.additions])
+    given = (additions.reshape(-1, 3), parts_of, np.array(mixed.places), *ranking)
+    return "mixed_ranked_mean", given, tuple(range(count + 1))
+
+
+@lru_cache(maxsize=16)
+def _ranking(ranks: tuple[int, ...], count: int) -> tuple[Ints, Ints, int]:
+    planned = plan(count, ranks)
+    steps = np.array([(compare is np.maximum, *rows) for compare, *rows in planned.steps], np.int64)
+    return steps.reshape(-1, 4), np.array([planned.found[rank] - count for rank in ranks]), planned.own

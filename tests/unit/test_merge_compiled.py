@@ -1,0 +1,131 @@
+"""What Numba compiles gives the bits of what NumPy does, whatever the numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from swarm_chain.core import weights
+from swarm_chain.core.merge import Contribution, Rule, kernels, merge, parse_rule
+from swarm_chain.core.merge.comparing import same_bits
+from swarm_chain.core.merge.coordinate_median import CoordinateMedian
+from swarm_chain.core.merge.kernels import kernel_of, load, pays
+from swarm_chain.errors import MergeError
+from swarm_chain.types import Address
+
+pytest.importorskip("numba")
+
+RULES = (
+    "weighted_mean",
+    "coordinate_median",
+    "trimmed_mean:f=1",
+    "geometric_median",
+    "krum:f=1",
+    "centered_clipping",
+    "robust:f=1",
+    "coordinate_median:before=norm_clipping,step=momentum",
+)
+FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False)
+
+
+def merged(given: list[Contribution], rule: Any, base: bytes, out: Path, *, compiled: bool) -> tuple[object, ...]:
+    done = merge(
+        given,
+        rule=rule,
+        max_samples=100,
+        max_share_bps=10_000,
+        out=out,
+        base=base,
+        state_out=out.with_name("state"),
+        compiled=compiled,
+        threads=2,
+        sync=False,
+    )
+    assert done is not None
+    return done.file, done.state, done.weights
+
+
+@settings(max_examples=25, deadline=None)
+@given(updates=hnp.arrays(np.float32, st.tuples(st.integers(5, 9), st.integers(1, 300)), elements=FLOATS))
+@pytest.mark.parametrize("rule", RULES)
+def test_merge__compiled__gives_the_bits_of_numpy(
+    rule: str, updates: Any, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("merge")
+    others = {"half": np.ones(3, np.float16), "n": np.arange(3), "odd": np.zeros(1, np.bool_)}
+    encoded = [weights.encode({"a": row, **others, "w": row[::-1] * np.float32(0.1)}) for row in updates]
+    given = [
+        Contribution(node=Address(bytes([number]) * 20), weights=one, samples=number + 1)
+        for number, one in enumerate(encoded)
+    ]
+    by_numpy, by_kernels = (
+        merged(given[:-1], parse_rule(rule), encoded[-1], folder / f"out-{compiled}", compiled=compiled)
+        for compiled in (False, True)
+    )
+    assert by_numpy == by_kernels
+
+
+@pytest.mark.parametrize("count", [4, 10, 33])
+def test_merge__compiled__blocks_and_chunks_end_anywhere(count: int, tmp_path: Path) -> None:
+    rng = np.random.default_rng(count)
+    rows = rng.standard_normal((count + 1, 90_001), np.float32) * np.float32(10.0) ** rng.integers(-30, 30, 90_001)
+    base = weights.encode({"w": rows[-1]})
+    given = [
+        Contribution(node=Address(bytes([number]) * 20), weights=weights.encode({"w": row}), samples=1)
+        for number, row in enumerate(rows[:-1])
+    ]
+    for rule in RULES:
+        found = [merged(given, parse_rule(rule), base, tmp_path / "out", compiled=one) for one in (False, True)]
+        assert found[0] == found[1], rule
+
+
+def test_same_bits__an_operation_that_rounds_otherwise__is_seen() -> None:
+    class Wrong:
+        """All that is compiled, with one sum in the last place of a float64 beside."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(load(), name)
+
+        def weighted_sum(self, addresses: Any, start: int, parts: Any, largest: float, out: Any) -> None:
+            load().weighted_sum(addresses, start, parts, largest, out)  # type: ignore[union-attr]
+            out[-1] = np.nextafter(out[-1], out.dtype.type(np.inf))
+
+    assert load() is not None
+    assert same_bits(load())  # type: ignore[arg-type]
+    assert not same_bits(Wrong())  # type: ignore[arg-type]
+
+
+def test_merge__nothing_to_compile_with__is_an_error_only_where_it_was_asked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    one = weights.encode({"w": np.ones(4, np.float32)})
+    given = [Contribution(node=Address(bytes(20)), weights=one, samples=1)]
+    monkeypatch.setattr("swarm_chain.core.merge.engine.load", lambda: None)
+    with pytest.raises(MergeError, match="Numba"):
+        merged(given, parse_rule("mean"), one, tmp_path / "out", compiled=True)
+    monkeypatch.setattr("swarm_chain.core.merge.engine.pays", lambda specs, count: True)
+    assert merge(given, rule=parse_rule("mean"), max_samples=1, max_share_bps=10_000, out=tmp_path / "out")
+
+
+def test_kernel_of__a_rule_with_a_combine_of_its_own__is_left_to_it() -> None:
+    class Louder(CoordinateMedian):
+        def combine(self, updates: Any, shares: tuple[float, ...]) -> Any:
+            return 2 * super().combine(updates, shares)
+
+    assert kernel_of(CoordinateMedian(), None, None, 4) is not None
+    assert kernel_of(Louder(), None, None, 4) is None
+    assert issubclass(Louder, Rule)
+
+
+def test_pays__small_models_and_other_formats__are_left_to_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
+    large, small = weights.TensorSpec("w", "F32", (10_000_000,)), weights.TensorSpec("w", "F32", (1000,))
+    half = weights.TensorSpec("w", "BF16", (10_000_000,))
+    assert [pays((spec,), 10) for spec in (large, small, half)] == [True, False, False]
+    monkeypatch.setattr(kernels, "find_spec", lambda name: None)
+    assert not pays((large,), 10)
