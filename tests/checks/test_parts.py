@@ -27,6 +27,5 @@ def test_make__part_of_the_tests__passes(part: str) -> None:
 
 @pytest.mark.deep
 @pytest.mark.timeout(1800)
-def test_make__everything_that_speaks_for_the_contract_but_proofs__passes() -> None:
-    # The proofs take as long as all the rest, and change only with the contract: `make contracts` runs them.
-    run_part("contracts", "ARGS=--skip proofs")
+def test_make__everything_that_speaks_for_the_contract__passes() -> None:
+    run_part("contracts")

@@ -2,7 +2,7 @@
 
     make contracts                             # all of it, about ten minutes on two cores
     make contracts ARGS="--only proofs"        # the steps whose name contains this
-    make contracts ARGS="--skip proofs"        # all but these: the proofs take as long as everything else
+    make contracts ARGS="--skip proofs"        # all but these
 
 Ends with 1 where a row is red.
 """
