@@ -4,24 +4,36 @@
     python benchmarks/merge.py --peers PYTHON           # ByzFL and Flower too, as PYTHON's environment has them
     python benchmarks/merge.py --sizes 4x1 --json FILE  # 4 updates of a million parameters
 
-Each figure is of a process of its own, the best of some runs. Ours are from files that the system has in its memory to
-a canonical file and its CID, without waiting for a disk; those of others are from arrays in memory to an array. `floor`
-is reading every byte of the updates once. Memory is how much the largest resident set grew; a model is one update.
+Each figure is the best of some runs in processes of its own, which take turns with those of the other libraries, all
+with as many threads (`--threads`). Ours are from files that the system has in its memory to a canonical file and its
+CID, without waiting for a disk; those of others are from arrays in memory to an array. `compiled` is ours with Numba.
+`floor` is reading every byte of the updates once. Memory is how much the largest resident set grew, with the updates in
+memory for all; a model is one update.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 from merge_peers import timed
+
+from swarm_chain.core import weights
+from swarm_chain.core.merge import Contribution, merge, parse_rule
+from swarm_chain.core.merge.engine import Source
+from swarm_chain.core.merge.kernels import load
+from swarm_chain.core.merge.parallel import usable_processors
+from swarm_chain.core.weights import WeightsFile, blocks
+from swarm_chain.types import Address
 
 SIZES = ("10x10", "32x2")
 RULES = {
@@ -35,7 +47,8 @@ RULES = {
     "robust": "robust:f={f}",
 }
 """What is measured, by the name that others have for it."""
-KINDS = ("ByzFL, NumPy", "ByzFL, torch", "Flower")
+PEERS = ("ByzFL, NumPy", "ByzFL, torch", "Flower")
+OURS, COMPILED = "ours", "compiled"
 FLOOR = "floor"
 
 
@@ -96,7 +109,7 @@ def main() -> int:
         return _one(*arguments.one)
     found: list[Measured] = []
     for size in arguments.sizes:
-        with TemporaryDirectory(prefix="merge-", dir=_folder()) as folder:
+        with TemporaryDirectory(prefix="merge-", dir=arguments.folder) as folder:
             _write_updates(Path(folder), size)
             for one in _measured(Path(folder), size, arguments):
                 found.append(one)
@@ -115,74 +128,89 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=Size.parse, nargs="+", default=[Size.parse(one) for one in SIZES])
     parser.add_argument("--rules", nargs="+", choices=[*RULES, FLOOR], default=[FLOOR, *RULES])
-    parser.add_argument("--threads", type=int, default=0, help="Threads of ours; as many as merging takes unless told.")
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=usable_processors(), help="Threads of each library.")
+    parser.add_argument("--rounds", type=int, default=3, help="How often libraries take turns.")
+    parser.add_argument("--repeats", type=int, default=3, help="Runs in a process.")
+    parser.add_argument("--folder", type=Path, help="Where files are; the system's for temporary ones unless told.")
     parser.add_argument("--peers", metavar="PYTHON", help="The interpreter of an environment with byzfl, torch, flwr.")
     parser.add_argument("--json", type=Path, metavar="FILE")
-    parser.add_argument("--one", nargs=6, help=argparse.SUPPRESS)
+    parser.add_argument("--one", nargs=7, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
-def _folder() -> Path | None:
-    """A folder in memory where there is one."""
-    shared = Path("/dev/shm")  # noqa: S108  a folder with a random name is made in it
-    return shared if shared.is_dir() else None
-
-
 def _write_updates(folder: Path, size: Size) -> None:
-    import numpy as np
-
-    from swarm_chain.core import weights
-
     base = np.random.default_rng(0).standard_normal(size.elements, np.float32)
     for number in range(-1, size.updates):
         step = np.random.default_rng(number + 1).standard_normal(size.elements, np.float32)
         name = "base" if number < 0 else f"update-{number}"
         weights.save({"w": base if number < 0 else base + np.float32(0.01) * step}, folder / name)
+    os.sync()  # What is still to be written would be, while others are measured.
 
 
 def _measured(folder: Path, size: Size, arguments: argparse.Namespace) -> Iterator[Measured]:
     for rule in arguments.rules:
-        own = [str(folder), str(size.updates), str(size.f), str(arguments.repeats), rule, str(arguments.threads)]
-        yield _figure(size, rule, "ours", [sys.executable, __file__, "--one", *own])
-        for kind in KINDS if arguments.peers and rule != FLOOR else ():
-            script = str(Path(__file__).with_name("merge_peers.py"))
-            peer = [str(folder), str(size.updates), str(size.f), str(min(arguments.repeats, 2)), rule, kind]
-            figure = _figure(size, rule, kind, [arguments.peers, script, *peer])
-            if figure is not None:
-                yield figure
+        libraries = (OURS,) if rule == FLOOR else (OURS, COMPILED, *(PEERS if arguments.peers else ()))
+        taken: dict[str, dict[str, float]] = {}
+        for _ in range(arguments.rounds):
+            for library in libraries:
+                answer = _answer(_command(folder, size, rule, library, arguments), arguments.threads)
+                taken[library] = _best(answer, taken.get(library, answer))
+        for library in libraries:
+            if one := taken[library]:
+                yield Measured(
+                    size=str(size),
+                    rule=rule,
+                    library=library,
+                    seconds=one["seconds"],
+                    cpu=one["cpu"],
+                    memory=int(one["memory"]),
+                    models=one["memory"] / size.model,
+                )
 
 
-def _figure(size: Size, rule: str, library: str, command: Sequence[str]) -> Any:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+def _command(folder: Path, size: Size, rule: str, library: str, arguments: argparse.Namespace) -> list[str]:
+    given = [str(folder), str(size.updates), str(size.f), str(arguments.repeats), rule, library, str(arguments.threads)]
+    if library in PEERS:
+        return [arguments.peers, str(Path(__file__).with_name("merge_peers.py")), *given]
+    return [sys.executable, __file__, "--one", *given]
+
+
+def _answer(command: Sequence[str], threads: int) -> dict[str, float]:
+    """What a process measured; nothing where the library has no such rule."""
+    limits = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **limits})
     if done.returncode:
         sys.exit(f"{' '.join(command)} failed:\n{done.stderr}")
-    if not done.stdout.strip():
-        return None
-    answer = json.loads(done.stdout.splitlines()[-1])
-    models = answer["memory"] / size.model
-    return Measured(size=str(size), rule=rule, library=library, models=models, **answer)
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1]) if done.stdout.strip() else {}
+    return found
 
 
-def _one(folder: str, count: str, f: str, repeats: str, rule: str, threads: str) -> int:
-    """One figure of ours, in a process of its own."""
-    work = (
-        _reading(Path(folder), int(count))
-        if rule == FLOOR
-        else _merging(Path(folder), int(count), int(f), rule, int(threads))
-    )
-    print(json.dumps(timed(work, int(repeats))))
+def _best(one: dict[str, float], other: dict[str, float]) -> dict[str, float]:
+    return {name: (max if name == "memory" else min)(value, other[name]) for name, value in one.items()}
+
+
+def _one(folder: str, count: str, f: str, repeats: str, rule: str, library: str, threads: str) -> int:
+    """One figure of ours, in a process of its own: time from files, and memory with the updates in memory."""
+    if rule == FLOOR:
+        print(json.dumps(timed(_reading(Path(folder), int(count)), int(repeats))))
+        return 0
+    compiled = library == COMPILED
+    if compiled and load() is None:
+        return 0
+    found = timed(_merging(Path(folder), int(count), int(f), rule, int(threads), compiled, Path), int(repeats))
+    held = _merging(Path(folder), int(count), int(f), rule, int(threads), compiled, Path.read_bytes)
+    print(json.dumps({**found, "memory": timed(held, 1)["memory"]}))
     return 0
 
 
-def _merging(folder: Path, count: int, f: int, rule: str, threads: int) -> Any:
-    from swarm_chain.core.merge import Contribution, merge, parse_rule
-    from swarm_chain.types import Address
-
+def _merging(
+    folder: Path, count: int, f: int, rule: str, threads: int, compiled: bool, source: Callable[[Path], Source]
+) -> Any:
     given = [
-        Contribution(node=Address(number.to_bytes(20, "big")), weights=folder / f"update-{number}", samples=1)
+        Contribution(node=Address(number.to_bytes(20, "big")), weights=source(folder / f"update-{number}"), samples=1)
         for number in range(count)
     ]
+    base = source(folder / "base")
     recipe = parse_rule(RULES[rule].format(f=f))
     return lambda: merge(
         given,
@@ -190,17 +218,14 @@ def _merging(folder: Path, count: int, f: int, rule: str, threads: int) -> Any:
         max_samples=1,
         max_share_bps=10_000,
         out=folder / "merged",
-        base=folder / "base",
-        threads=threads or None,
+        base=base,
+        threads=threads,
+        compiled=compiled,
         sync=False,
     )
 
 
 def _reading(folder: Path, count: int) -> Any:
-    import numpy as np
-
-    from swarm_chain.core.weights import WeightsFile, blocks
-
     def read() -> None:
         for number in range(count):
             with WeightsFile(folder / f"update-{number}") as file:
@@ -215,20 +240,29 @@ def _reading(folder: Path, count: int) -> Any:
 
 
 def _tables(found: Sequence[Measured]) -> str:
-    """A table of each size: seconds (of all processors), how many times faster ours is than the best of the others."""
+    """A table of each size: seconds (of all processors), and how many times faster ours are than the best peer."""
     lines = []
     for size in dict.fromkeys(one.size for one in found):
         here = [one for one in found if one.size == size]
         libraries = list(dict.fromkeys(one.library for one in here))
-        lines += ["", size, "", f"| | {' | '.join(libraries)} | times faster | ours, models |"]
+        lines += ["", size, "", f"| | {' | '.join(libraries)} | times faster: {OURS}, {COMPILED} | models |"]
         lines += [f"| --- |{' ---: |' * (len(libraries) + 2)}"]
         for rule in dict.fromkeys(one.rule for one in here):
             by_library = {one.library: one for one in here if one.rule == rule}
-            ours, others = by_library["ours"], [one.seconds for one in by_library.values() if one.library != "ours"]
             cells = [_cell(by_library.get(name)) for name in libraries]
-            faster = f"{min(others) / ours.seconds:.1f}" if others else ""
-            lines.append(f"| {rule} | {' | '.join(cells)} | {faster} | {ours.models:.2f} |")
+            models = ", ".join(f"{by_library[name].models:.2f}" for name in (OURS, COMPILED) if name in by_library)
+            lines.append(f"| {rule} | {' | '.join(cells)} | {_faster(by_library)} | {models} |")
     return "\n".join(lines)
+
+
+def _faster(by_library: Mapping[str, Measured]) -> str:
+    """By the clock, and by the time of all processors."""
+    peers = [by_library[name] for name in PEERS if name in by_library]
+    ours = [by_library[name] for name in (OURS, COMPILED) if name in by_library]
+    if not peers:
+        return ""
+    seconds, cpu = min(one.seconds for one in peers), min(one.cpu for one in peers)
+    return ", ".join(f"{seconds / one.seconds:.1f} ({cpu / one.cpu:.1f})" for one in ours)
 
 
 def _cell(one: Measured | None) -> str:

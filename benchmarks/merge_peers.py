@@ -30,7 +30,7 @@ def load(folder: Path, count: int) -> Array:
     return np.stack(rows)
 
 
-def of_byzfl(updates: Array, f: int) -> Iterator[tuple[str, str, Rule]]:
+def of_byzfl(updates: Array, f: int, threads: int) -> Iterator[tuple[str, str, Rule]]:
     """ByzFL's aggregators, with NumPy and with torch."""
     # Its package imports its training loop, and that torchvision, which merging needs not.
     found = importlib.util.find_spec("byzfl")
@@ -40,6 +40,8 @@ def of_byzfl(updates: Array, f: int) -> Iterator[tuple[str, str, Rule]]:
     package.__path__ = list(found.submodule_search_locations or ())
     sys.modules["byzfl"] = package
     import torch
+
+    torch.set_num_threads(threads)
     from byzfl.aggregators.aggregators import Average, CenteredClipping, GeometricMedian, Krum, Median, TrMean
     from byzfl.aggregators.preaggregators import NNM
 
@@ -95,9 +97,9 @@ def timed(rule: Rule, repeats: int) -> dict[str, float]:
 
 
 def main() -> None:
-    folder, count, f, repeats, name, kind = sys.argv[1:7]
+    folder, count, f, repeats, name, kind, threads = sys.argv[1:8]
     updates = load(Path(folder), int(count))
-    for found_kind, found_name, rule in (*of_byzfl(updates, int(f)), *of_flower(updates, int(f))):
+    for found_kind, found_name, rule in (*of_byzfl(updates, int(f), int(threads)), *of_flower(updates, int(f))):
         if (found_name, found_kind) != (name, kind):
             continue
         print(json.dumps(timed(rule, int(repeats))))

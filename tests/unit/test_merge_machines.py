@@ -34,7 +34,7 @@ RULES = (
 MACHINE = """
 import json, random, sys
 from pathlib import Path
-folder, threads, block, *rules = json.loads(sys.argv[1])
+folder, threads, block, compiled, *rules = json.loads(sys.argv[1])
 if threads == 1:
     import torch  # Its libraries beside NumPy's, as in an agent.
     torch.ones(300, 300) @ torch.ones(300, 300)
@@ -47,7 +47,7 @@ random.Random(block).shuffle(given)
 for rule in rules:
     out, state = folder / f"out-{block}", folder / f"state-{block}"
     done = merge(given, rule=parse_rule(rule), max_samples=30, max_share_bps=3000, out=out, base=folder / "base",
-                 state_out=state, block=block, threads=threads)
+                 state_out=state, block=block, threads=threads, compiled=compiled)
     print(done.file.cid, done.state and done.state.cid, *done.weights.values())
 """
 
@@ -58,11 +58,13 @@ def cpu_features() -> str:
     return " ".join(name for name in core.__cpu_dispatch__ if core.__cpu_features__.get(name))
 
 
-MACHINES: Sequence[tuple[int, int, dict[str, str]]] = (
-    (1, 4096, {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}),
-    (2, 100, {"OPENBLAS_NUM_THREADS": "2", "OPENBLAS_CORETYPE": "Haswell"}),
-    (2, 20_000, {"OPENBLAS_CORETYPE": "Prescott", "NPY_DISABLE_CPU_FEATURES": cpu_features()}),
-    (3, 8192, {"OPENBLAS_CORETYPE": "Nehalem"}),
+MACHINES: Sequence[tuple[int, int, bool, dict[str, str]]] = (
+    (1, 4096, False, {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}),
+    (2, 100, False, {"OPENBLAS_NUM_THREADS": "2", "OPENBLAS_CORETYPE": "Haswell"}),
+    (2, 20_000, False, {"OPENBLAS_CORETYPE": "Prescott", "NPY_DISABLE_CPU_FEATURES": cpu_features()}),
+    (3, 8192, False, {"OPENBLAS_CORETYPE": "Nehalem"}),
+    (2, 5000, True, {"OPENBLAS_CORETYPE": "Haswell"}),
+    (1, 30_000, True, {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}),
 )
 
 
@@ -83,12 +85,12 @@ def test_merge__other_processes_threads_blas_and_instructions__gives_the_same_ci
         weights.save(model(rng), tmp_path / f"update-{number}")
     running = [
         subprocess.Popen(
-            [sys.executable, "-c", MACHINE, json.dumps([str(tmp_path), threads, block, *RULES])],
+            [sys.executable, "-c", MACHINE, json.dumps([str(tmp_path), threads, block, compiled, *RULES])],
             env={**os.environ, **environment},
             stdout=subprocess.PIPE,
             text=True,
         )
-        for threads, block, environment in MACHINES
+        for threads, block, compiled, environment in MACHINES
     ]
     answers = [process.communicate(timeout=300)[0].splitlines() for process in running]
     assert [process.returncode for process in running] == [0] * len(MACHINES)
@@ -116,7 +118,8 @@ for number in range(count + 1):
     given.append(Contribution(node=Address(bytes([number]) * 20), weights=path, samples=1))
 base = given.pop().weights
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-merge(given, rule=parse_rule(rule), max_samples=9, max_share_bps=10000, out=folder / "out", base=base, threads=2)
+merge(given, rule=parse_rule(rule), max_samples=9, max_share_bps=10000, out=folder / "out", base=base, threads=2,
+      compiled=False)
 after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print((after - before) / (1024 if sys.platform == "linux" else 1024 ** 2))
 """
@@ -132,3 +135,47 @@ def test_merge__few_and_many_updates__takes_less_than_two_models(rule: str, tmp_
         done = subprocess.run([sys.executable, "-c", MEMORY, given], capture_output=True, text=True, check=True)
         taken.append(float(done.stdout))
     assert max(taken) < 2.2 * MODEL
+
+
+TAKEN = """
+import json, sys, threading, tracemalloc
+from pathlib import Path
+import numpy as np
+from swarm_chain.core import weights
+from swarm_chain.core.merge import Contribution, merge, parse_rule
+from swarm_chain.types import Address
+folder, compiled, *rules = json.loads(sys.argv[1])
+rng, given = np.random.default_rng(0), []
+for number in range(33):
+    update = weights.encode({"w": rng.random(300_000, np.float32)})
+    given.append(Contribution(node=Address(bytes([number]) * 20), weights=update, samples=1))
+def work():
+    merge(given[:count], rule=parse_rule(rule), max_samples=1, max_share_bps=10000, out=Path(folder) / "out",
+          base=given[32].weights, threads=1, compiled=compiled, sync=False)
+for rule in rules:
+    for count in (4, 32):
+        for _ in range(2):  # The first one also loads what it needs.
+            # What a thread keeps ends with it. One: of several, now more results wait to be written and now fewer.
+            thread = threading.Thread(target=work)
+            tracemalloc.start()
+            thread.start()
+            thread.join()
+            taken = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+        print(taken)
+"""
+ALL = [rule.replace("f=2", "f=1") for rule in RULES if "multi_krum" not in rule and "step=" not in rule]
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("compiled", [False, True])
+def test_merge__updates_that_are_in_memory__takes_as_much_for_four_as_for_thirty_two(
+    compiled: bool, tmp_path: Path
+) -> None:
+    given = json.dumps([str(tmp_path), compiled, *ALL, "multi_krum:f=1,m=2"])
+    done = subprocess.run([sys.executable, "-c", TAKEN, given], capture_output=True, text=True, check=True)
+    taken = [int(line) for line in done.stdout.split()]
+    assert len(taken) == 2 * len(ALL) + 2
+    for few, many in zip(taken[::2], taken[1::2], strict=True):
+        assert abs(many - few) <= 0.05 * min(few, many)
+        assert 2**19 < many < 6 * 2**20

@@ -39,13 +39,13 @@ from swarm_chain.core.weights import Specs, TensorSpec, WeightsFile, blocks, che
 from swarm_chain.errors import MergeError
 from swarm_chain.types import Address
 
-_SCRATCH_BYTES = 3 * 512 * 1024
+_SCRATCH_BYTES = 11 * 128 * 1024
 """What a thread may take for a block: so the block is shorter where there are more updates."""
 _LEAST_BLOCK = 1024
 _MOST_BLOCK = 32 * 1024
 _MOST_MAPPED = 15 * 128 * 1024
-_SUMS = 32
-"""Bytes of an element that every rule takes: its sum, a term of it, and results that wait to be written."""
+_SUMS = 16
+"""Bytes of an element that every rule takes: its sum, and a term of it."""
 
 Source = Path | bytes
 """Canonical weights: a file, or in memory."""
@@ -303,7 +303,9 @@ class _Writer:
 
     def write(self, plan: _Plan, executor: _Executor, workers: Workers, block: int | None) -> File:
         inputs = executor.inputs
-        size = block or _block_size(len(inputs.updates), executor.row_bytes)
+        rows = executor.row_bytes
+        held = rows + _SUMS + 4 * workers.waiting
+        size = block or _block_size(len(inputs.updates), held, has_rows=rows > 0)
         self._put(header(inputs.specs))
         files = len(inputs.updates) + 1
         releasing = Releasing(inputs.release, files=files, ahead=workers.ahead * 4 * size * files)
@@ -320,12 +322,11 @@ class _Writer:
         self._builder.write(data)
 
 
-def _block_size(count: int, row_bytes: int) -> int:
-    """Elements of a block, so that what it takes is the same for few updates and for many."""
+def _block_size(count: int, held: int, *, has_rows: bool) -> int:
+    """Elements of a block, so that what it takes is the same for few updates and for many: `held` bytes of each."""
     # Sums need no rows: their blocks could be long, were there not the files that are mapped meanwhile.
-    most = _MOST_BLOCK if row_bytes else _MOST_BLOCK // 2
-    fitting = min(_SCRATCH_BYTES // (row_bytes + _SUMS), _MOST_MAPPED // (4 * count))
-    return min(most, max(_LEAST_BLOCK, fitting))
+    most = _MOST_BLOCK if has_rows else _MOST_BLOCK // 2
+    return min(most, max(_LEAST_BLOCK, min(_SCRATCH_BYTES // held, _MOST_MAPPED // (4 * count))))
 
 
 def _blocks(specs: Specs, size: int) -> Iterator[_Block]:

@@ -33,6 +33,11 @@ class Workers:
         """Items that may be worked on, or done, and not handed out yet."""
         return 1 if self._pool is None else 2 * self._count + 1
 
+    @property
+    def waiting(self) -> int:
+        """Results of each thread that may be there at once: under way, done, or being written."""
+        return -(-(self.ahead + self._count) // self._count)
+
     def in_order(self, work: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
         """What `work` makes of each item, in their order; a few are done ahead, never all."""
         if self._pool is None:
