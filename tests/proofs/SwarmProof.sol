@@ -55,6 +55,7 @@ abstract contract SwarmProof {
     uint256 private constant PHASE_BIT = 32;
     uint256 private constant OUTCOME_BIT = 40;
     uint256 private constant DEADLINE_BIT = 48;
+    uint256 private constant WINDOW_BIT = 88;
     uint256 private constant STRETCH_BIT = 112;
     uint256 private constant EXPECTED_BIT = 120;
     uint256 private constant LEADING_BIT = 184;
@@ -163,6 +164,10 @@ abstract contract SwarmProof {
 
     function _deadline() internal view returns (uint256) {
         return _read(DEADLINE_BIT, 40);
+    }
+
+    function _window() internal view returns (uint256) {
+        return _read(WINDOW_BIT, 24);
     }
 
     function _expected() internal view returns (uint256) {
