@@ -68,14 +68,14 @@ class TorchTrainer:
     def check(self) -> None:
         """Returns if there is something to train on, and the task can measure its model on a batch of it.
 
-        Raises `DataError`, with where in the task it failed.
+        Raises `DataError`, with where in the task it failed, and `TaskError` for a metric that is no number.
         """
         task, examples = self._task, self._open().training
         some = Subset(examples, range(min(task.hyperparameters.batch_size, count(examples))))
         with _repeatable(task, 0):
             module = TaskModel(task, initial_parameters(task), NOTHING).module
             try:
-                task.evaluate(module, some)
+                _require_numbers(task.evaluate(module, some))
             except SwarmChainError:
                 raise
             except Exception as error:
@@ -239,9 +239,7 @@ def _remembered(name: object, tensor: object) -> tuple[str, NDArray[Any]]:
 
 def _numbers(metrics: Mapping[str, float], samples: int) -> Metrics:
     """Metrics that are numbers, with the examples behind them. Raises `TaskError` for what is none at all."""
-    for name, value in metrics.items():
-        if not isinstance(value, int | float) or isinstance(value, bool):
-            raise TaskError(f"the metric {name} is {value!r}, of type {type(value).__name__}: give a float")
+    _require_numbers(metrics)
     undefined = [name for name, value in metrics.items() if not math.isfinite(value)]
     if undefined:
         log.warning("not a number for these %d held-out examples: %s", samples, ", ".join(undefined))
@@ -251,6 +249,12 @@ def _numbers(metrics: Mapping[str, float], samples: int) -> Metrics:
     if len(found) >= MAX_ENTRIES:
         raise TaskError(f"{len(found)} metrics: an update has room for {MAX_ENTRIES - 1}; measure fewer groups")
     return found | {TEST_SAMPLES: float(samples)}
+
+
+def _require_numbers(metrics: Mapping[str, float]) -> None:
+    for name, value in metrics.items():
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            raise TaskError(f"the metric {name} is {value!r}, of type {type(value).__name__}: give a float")
 
 
 @contextmanager

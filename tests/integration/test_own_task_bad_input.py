@@ -46,7 +46,8 @@ class Line(Task):
         super().train(model, examples, on_progress)
 
     def metrics(self, outputs, targets):
-        if self.hyperparameters.bug == "metric":
+        is_held_out = len(targets) < 20
+        if self.hyperparameters.bug == "metric" or (self.hyperparameters.bug == "late metric" and is_held_out):
             return {"accuracy": "very good"}
         return super().metrics(outputs, targets)
 """
@@ -66,10 +67,11 @@ class World:
         path.write_text(text)
         return path
 
-    def swarm(self, bug: str) -> str:
+    def swarm(self, bug: str, name: str = "") -> str:
         """A swarm whose task has a bug, and its name."""
-        self.line.must("deploy", "--task", "line.py:Line", "--set", f"bug={bug}", "--name", bug, *self.rpc)
-        return bug
+        name = name or bug
+        self.line.must("deploy", "--task", "line.py:Line", "--set", f"bug={bug}", "--name", name, *self.rpc)
+        return name
 
     def code(self, swarm: str, account: str) -> str:
         address = self.line.must("account", "new", account, "--light").out.strip()
@@ -184,11 +186,18 @@ def test_join__data_that_the_task_makes_infinite__names_the_row(world: World) ->
     assert "logger" not in world.statuses("nan")
 
 
+def test_join__metric_that_is_no_number__is_named_and_nothing_is_sent(world: World) -> None:
+    swarm = world.swarm("metric")
+    error = world.line.run("join", world.code(swarm, "molly"), "--data", "good.csv", "--task", "line.py:Line").error
+    assert "the metric accuracy is 'very good', of type str: give a float" in error
+    assert "molly" not in world.statuses(swarm)
+
+
 # --------------------------------------------------------------------------------------------------------- the training
 
 
 def test_agent_run__metric_that_is_no_number__is_named_and_the_node_leaves_in_order(world: World) -> None:
-    swarm = world.swarm("metric")
+    swarm = world.swarm("late metric", name="late")
     world.join(swarm, "mary")
     world.join(swarm, "mike")
     done = world.line.run("agent", "run", "mary", "--rounds", "1")
