@@ -43,7 +43,8 @@ _SCRATCH_BYTES = 11 * 128 * 1024
 """What a thread may take for a block: so the block is shorter where there are more updates."""
 _LEAST_BLOCK = 1024
 _MOST_BLOCK = 32 * 1024
-_MOST_MAPPED = 15 * 128 * 1024
+_MOST_MAPPED = 31 * 128 * 1024
+"""Bytes of a block in all files together: what is mapped is the system's, but it is not to be much."""
 _SUMS = 16
 """Bytes of an element that every rule takes: its sum, and a term of it."""
 
@@ -102,8 +103,9 @@ def merge(
     check_arithmetic()
     with ExitStack() as opened:
         inputs = _Inputs.opened(opened, ordered, base, state, recipe)
-        workers = opened.enter_context(Workers(threads))
         kernels = _kernels(inputs, compiled)
+        # NumPy asks for the interpreter's lock every few microseconds: two threads would take longer than one.
+        workers = opened.enter_context(Workers(threads or (1 if kernels is None else None)))
         plan = _plan(recipe, inputs, workers, kernels, max_samples, max_share_bps)
         stream = opened.enter_context(replacing(out, sync=sync))
         writer = _Writer(stream, _State.opened(opened, recipe.step, inputs, state_out, sync=sync))
@@ -303,9 +305,8 @@ class _Writer:
 
     def write(self, plan: _Plan, executor: _Executor, workers: Workers, block: int | None) -> File:
         inputs = executor.inputs
-        rows = executor.row_bytes
-        held = rows + _SUMS + 4 * workers.waiting
-        size = block or _block_size(len(inputs.updates), held, has_rows=rows > 0)
+        held = executor.row_bytes + _SUMS + 4 * workers.waiting
+        size = block or _block_size(len(inputs.updates), held)
         self._put(header(inputs.specs))
         files = len(inputs.updates) + 1
         releasing = Releasing(inputs.release, files=files, ahead=workers.ahead * 4 * size * files)
@@ -322,11 +323,9 @@ class _Writer:
         self._builder.write(data)
 
 
-def _block_size(count: int, held: int, *, has_rows: bool) -> int:
+def _block_size(count: int, held: int) -> int:
     """Elements of a block, so that what it takes is the same for few updates and for many: `held` bytes of each."""
-    # Sums need no rows: their blocks could be long, were there not the files that are mapped meanwhile.
-    most = _MOST_BLOCK if has_rows else _MOST_BLOCK // 2
-    return min(most, max(_LEAST_BLOCK, min(_SCRATCH_BYTES // held, _MOST_MAPPED // (4 * count))))
+    return min(_MOST_BLOCK, max(_LEAST_BLOCK, min(_SCRATCH_BYTES // held, _MOST_MAPPED // (4 * count))))
 
 
 def _blocks(specs: Specs, size: int) -> Iterator[_Block]:
