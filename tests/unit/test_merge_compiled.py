@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +102,11 @@ def test_same_bits__an_operation_that_rounds_otherwise__is_seen() -> None:
     assert load() is not None
     assert same_bits(load())  # type: ignore[arg-type]
     assert not same_bits(Wrong())  # type: ignore[arg-type]
+
+
+def test_load__the_compiler_is_there_and_does_not_work__is_none() -> None:
+    script = "from swarm_chain.core.merge.kernels import load; assert load() is None"
+    subprocess.run([sys.executable, "-c", script], env=os.environ | {"NUMBA_DISABLE_JIT": "1"}, check=True)
 
 
 def test_merge__nothing_to_compile_with__is_an_error_only_where_it_was_asked_for(

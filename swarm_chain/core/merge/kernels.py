@@ -6,6 +6,7 @@ arrays: what a block costs besides its numbers is a few microseconds.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from functools import lru_cache
 from importlib.util import find_spec
@@ -22,6 +23,8 @@ from swarm_chain.core.merge.ranked_rule import RankedRule
 from swarm_chain.core.merge.rule import MergeRule, Weighing
 from swarm_chain.core.merge.sorting import plan
 from swarm_chain.core.weights import Specs, WeightsFile
+
+log = logging.getLogger(__name__)
 
 _LEAST = 1 << 26
 """Numbers of all updates together from which it pays to load a compiler."""
@@ -47,12 +50,13 @@ def load() -> ModuleType | None:
     """What is compiled; None where it cannot be, or gives other bits than NumPy."""
     try:
         from swarm_chain.core.merge import compiled
-    except ImportError:
-        # Numba is not installed, or not for this NumPy.
-        return None
-    from swarm_chain.core.merge.comparing import same_bits
+        from swarm_chain.core.merge.comparing import same_bits
 
-    return compiled if same_bits(compiled) else None
+        return compiled if same_bits(compiled) else None
+    except Exception:
+        # Not installed, not for this NumPy or processor, no place to keep what it makes: NumPy does all of it, too.
+        log.debug("merging is not compiled", exc_info=True)
+        return None
 
 
 class Kernels:
