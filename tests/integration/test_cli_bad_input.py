@@ -379,7 +379,7 @@ def test_deploy__weights_hold_nan__are_refused(empty: CommandLine, anvil: Devnet
     spoilt = {name: array * np.float32("nan") for name, array in weights.decode(made.weights).items()}
     weights.save(spoilt, empty.folder / "nan.safetensors")
     error = empty.run("deploy", "--init", "nan.safetensors", "--rpc", anvil.rpc_url).error
-    assert "holds NaN or infinity" in error
+    assert "hold NaN or infinity" in error
 
 
 def test_deploy__same_name_other_configuration__shows_the_difference(world: World) -> None:
