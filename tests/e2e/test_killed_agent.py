@@ -13,7 +13,8 @@ from tests.e2e.running import Demo, start_agent
 
 pytestmark = pytest.mark.deep
 
-ROUNDS = 12
+ROUNDS = 24
+"""A node that starts anew takes as long as a few of them, on a busy machine ten."""
 SLOW = ("--nodes", "3", "--rounds", str(ROUNDS), "--set", "epochs=60")
 VICTIM = "node-2"
 
