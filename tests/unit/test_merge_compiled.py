@@ -16,7 +16,7 @@ from hypothesis.extra import numpy as hnp
 
 from swarm_chain.core import weights
 from swarm_chain.core.merge import Contribution, Rule, kernels, merge, parse_rule
-from swarm_chain.core.merge.comparing import same_bits
+from swarm_chain.core.merge.comparing import same_bits, same_ranks
 from swarm_chain.core.merge.coordinate_median import CoordinateMedian
 from swarm_chain.core.merge.kernels import kernel_of, load, pays
 from swarm_chain.errors import MergeError
@@ -55,7 +55,7 @@ def merged(given: list[Contribution], rule: Any, base: bytes, out: Path, *, comp
 
 
 @settings(max_examples=25, deadline=None)
-@given(updates=hnp.arrays(np.float32, st.tuples(st.integers(5, 9), st.integers(1, 300)), elements=FLOATS))
+@given(updates=hnp.arrays(np.float32, st.tuples(st.sampled_from((5, 8)), st.integers(1, 300)), elements=FLOATS))
 @pytest.mark.parametrize("rule", RULES)
 def test_merge__compiled__gives_the_bits_of_numpy(
     rule: str, updates: Any, tmp_path_factory: pytest.TempPathFactory
@@ -102,6 +102,30 @@ def test_same_bits__an_operation_that_rounds_otherwise__is_seen() -> None:
     assert load() is not None
     assert same_bits(load())  # type: ignore[arg-type]
     assert not same_bits(Wrong())  # type: ignore[arg-type]
+
+
+def test_same_ranks__a_network_that_takes_another_rank__is_seen() -> None:
+    class Wrong:
+        """All that is compiled, with the mean of all ranks where that of two was asked for."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(load(), name)
+
+        def ranked_mean(self, addresses: Any, start: int, kept: Any, largest: float, out: Any) -> None:
+            load().ranked_mean(addresses, start, (0,) * len(addresses), largest, out)  # type: ignore[union-attr]
+
+    for rounded in (False, True):
+        assert same_ranks(load(), 6, (2, 3), mixed=False, rounded=rounded)  # type: ignore[arg-type]
+        assert not same_ranks(Wrong(), 6, (2, 3), mixed=False, rounded=rounded)  # type: ignore[arg-type]
+
+
+def test_kernel_of__ranks_that_no_median_or_trimmed_mean_has__are_left_to_numpy() -> None:
+    class Lowest(CoordinateMedian):
+        def ranks(self, count: int) -> Any:
+            return (0,)
+
+    assert kernel_of(Lowest(), None, None, 4) is None
+    assert kernel_of(CoordinateMedian(), None, None, 129) is None
 
 
 def test_load__the_compiler_is_there_and_does_not_work__is_none() -> None:

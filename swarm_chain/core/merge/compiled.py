@@ -1,8 +1,8 @@
 """What `adding`, `sorting` and `gram` do to float32, compiled by Numba where that is installed: the same bits, sooner.
 
 NumPy goes over a block once for each operation and asks for the interpreter's lock each time; this goes over it once,
-in tiles that fit a core's nearest cache, without the lock. Every operation is the one that NumPy does, in its order.
-Imported by `kernels` alone, which compares it with NumPy before it is used.
+in tiles that fit a core's nearest cache or in registers alone, without the lock. Every operation is the one that NumPy
+does, in its order. Imported by `kernels` alone, which compares it with NumPy before it is used.
 """
 
 # mypy: disable-error-code="no-untyped-def"
@@ -10,21 +10,25 @@ Imported by `kernels` alone, which compares it with NumPy before it is used.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
 from numba import carray, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 from swarm_chain.core.merge.gram import CHUNK, MANTISSA
+from swarm_chain.core.merge.sorting import middle, plan
 
 _TILE = 1024
 _PRODUCT_TILE = 512
 """Columns at a time: a dozen rows of them are what the nearest cache holds."""
-_RANKED_BYTES = 64 * 1024
-_MIXED_BYTES = 128 * 1024
-"""What rows of a tile take, however many there are: so it has fewer columns where they are more."""
+_LANES = 16
+"""Columns that are sorted at once: of float32, the widest register."""
+_MIXED_SUMS = 16 * 1024
+"""What sums of a tile take, however many there are: so it has fewer columns where they are more."""
 _LARGEST = np.float32(np.finfo(np.float32).max)
 _LEAST = np.float32(2.0**-100)
 _WHOLE = 1.5 * 2.0**52
@@ -48,20 +52,6 @@ def _pointer(typing: Any, address: Any) -> Any:
 
 
 @_strict
-def _lower(one, other, out):
-    for column in range(len(out)):
-        a, b = one[column], other[column]
-        out[column] = a if a < b else b
-
-
-@_strict
-def _higher(one, other, out):
-    for column in range(len(out)):
-        a, b = one[column], other[column]
-        out[column] = b if a < b else a
-
-
-@_strict
 def _term(row, part, out):
     for column in range(len(out)):
         out[column] = np.float64(row[column]) * part
@@ -74,16 +64,6 @@ def _add_term(row, part, out):
 
 
 @_strict
-def _add_ranks(own, found, part, total):
-    """The sum of rows of ranks, whose zeros lose their sign before it, each times a part."""
-    for place in range(len(found)):
-        row = own[found[place]]
-        for column in range(len(total)):
-            value = (np.float64(row[column]) + 0.0) * part
-            total[column] = value if place == 0 else total[column] + value
-
-
-@_strict
 def _round(total, largest, out):
     """Writes a sum as it is to float64, and to the nearest float32, beyond the largest of which is that."""
     for column in range(len(out)):
@@ -91,6 +71,86 @@ def _round(total, largest, out):
         value = largest if value > largest else value
         value = -largest if value < -largest else value
         out[column] = value
+
+
+# ---------------------------------------------------------------------------------------------------------- the ranks
+
+
+def _mean_of_ranks(element: ir.Type, lanes: int) -> Any:
+    """Writes the mean of the middle ranks of rows to `lanes` columns, none of which leaves the registers before.
+
+    The rows begin at `base` + `rows[i]` * `scale`; `kept` is as long as there are ranks to keep. Both are tuples: their
+    lengths are part of their types, and what is compiled is one network without a loop, for these.
+    """
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def mean(
+        typing: Any, rows: Any, base: Any, scale: Any, kept: Any, part: Any, largest: Any, out: Any, at: Any
+    ) -> Any:
+        def made(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            places, start, factor, _, share, most, found, column = arguments
+            begins = [builder.extract_value(places, row) for row in range(len(rows))]
+            addresses = [builder.add(start, builder.mul(begin, factor)) for begin in begins]
+            pointers = [builder.inttoptr(address, _lanes_of(element, lanes).as_pointer()) for address in addresses]
+            values = [builder.load(pointer, align=4) for pointer in pointers]
+            total = _clamped(builder, _added(builder, _sorted(builder, values, len(kept)), share, lanes), most, lanes)
+            array = context.make_array(signature.args[6])(context, builder, found)
+            _store(builder, total, builder.gep(array.data, [column]), lanes)
+            return context.get_dummy_value()
+
+        return types.void(rows, base, scale, kept, part, largest, out, at), made
+
+    return mean
+
+
+def _sorted(builder: Any, values: Sequence[Any], kept: int) -> list[Any]:
+    held = dict(enumerate(values))
+    ranks = middle(len(values), kept)
+    planned = plan(len(values), ranks)
+    for compare, first, second, into in planned.steps:
+        one, other = held[first], held[second]
+        is_less = builder.fcmp_ordered("<", one, other)
+        higher = compare is np.maximum
+        held[into] = builder.select(is_less, other, one) if higher else builder.select(is_less, one, other)
+    return [held[planned.found[rank]] for rank in ranks]
+
+
+def _added(builder: Any, rows: Sequence[Any], part: Any, lanes: int) -> Any:
+    """The sum of ranks, whose zeros lose their sign before it, each times a part."""
+    wide, total = _lanes_of(ir.DoubleType(), lanes), None
+    for row in rows:
+        exact = row if row.type == wide else builder.fpext(row, wide)
+        term = builder.fmul(builder.fadd(exact, ir.Constant(wide, [0.0] * lanes)), _spread(builder, part, lanes))
+        total = term if total is None else builder.fadd(total, term)
+    return total
+
+
+def _clamped(builder: Any, total: Any, largest: Any, lanes: int) -> Any:
+    most = _spread(builder, largest, lanes)
+    least = builder.fneg(most)
+    total = builder.select(builder.fcmp_ordered(">", total, most), most, total)
+    return builder.select(builder.fcmp_ordered("<", total, least), least, total)
+
+
+def _store(builder: Any, total: Any, place: Any, lanes: int) -> None:
+    element = place.type.pointee
+    kind = _lanes_of(element, lanes)
+    value = total if total.type == kind else builder.fptrunc(total, kind)
+    builder.store(value, builder.bitcast(place, kind.as_pointer()), align=4)
+
+
+def _spread(builder: Any, value: Any, lanes: int) -> Any:
+    row, index = ir.Constant(_lanes_of(value.type, lanes), ir.Undefined), ir.IntType(32)
+    first = builder.insert_element(row, value, ir.Constant(index, 0))
+    return builder.shuffle_vector(first, row, ir.Constant(ir.VectorType(index, lanes), [0] * lanes))
+
+
+def _lanes_of(element: ir.Type, lanes: int) -> ir.VectorType:
+    return ir.VectorType(element, lanes)
+
+
+_mean_of_floats, _mean_of_float = (_mean_of_ranks(ir.FloatType(), lanes) for lanes in (_LANES, 1))
+_mean_of_sums, _mean_of_sum = (_mean_of_ranks(ir.DoubleType(), lanes) for lanes in (_LANES // 2, 1))
 
 
 # ---------------------------------------------------------------------------------------------------------- the kernels
@@ -111,33 +171,26 @@ def weighted_sum(addresses, start, parts, largest, out):
         _round(total[:width], largest, out[at : at + width])
 
 
-@_strict
-def ranked_mean(addresses, start, steps, found, own, largest, out):
-    """The mean of the ranks that a plan of `sorting` finds; `own` is how many rows that takes."""
-    count, part, tile = len(addresses), 1 / len(found), max(16, _RANKED_BYTES // (4 * own + 8))
-    rows, total = np.empty((own, tile), np.float32), np.empty(tile)
-    for at in range(0, len(out), tile):
-        width = min(tile, len(out) - at)
-        for step in range(len(steps)):
-            higher, first, second, into = steps[step]
-            one, other = rows[max(first - count, 0), :width], rows[max(second - count, 0), :width]
-            if first < count:
-                one = carray(_pointer(addresses[first] + 4 * (start + at)), (width,), np.float32)
-            if second < count:
-                other = carray(_pointer(addresses[second] + 4 * (start + at)), (width,), np.float32)
-            if higher:
-                _higher(one, other, rows[into - count, :width])
-            else:
-                _lower(one, other, rows[into - count, :width])
-        _add_ranks(rows[:, :width], found, part, total[:width])
-        _round(total[:width], largest, out[at : at + width])
+def ranked_mean(addresses, start, kept, largest, out):
+    """The mean of the middle ranks, as many as `kept` is long."""
+    _ranked_mean(tuple(addresses.tolist()), start, kept, largest, out)
 
 
 @_strict
-def mixed_ranked_mean(addresses, start, additions, parts, places, steps, found, own, largest, out):
+def _ranked_mean(rows, start, kept, largest, out):
+    part, whole = 1 / len(kept), len(out) - len(out) % _LANES
+    for at in range(0, whole, _LANES):
+        _mean_of_floats(rows, 4 * (start + at), 1, kept, part, largest, out, at)
+    for at in range(whole, len(out)):
+        _mean_of_float(rows, 4 * (start + at), 1, kept, part, largest, out, at)
+
+
+@_strict
+def mixed_ranked_mean(addresses, start, additions, parts, places, kept, largest, out):
     """The same of sums of rows, as `WeightedSums` plans them: row, start or -1, and into, with the parts beside."""
-    count, part, tile = len(places), 1 / len(found), max(16, _MIXED_BYTES // (8 * (len(places) + own + 1)))
-    sums, rows, total = np.empty((count, tile)), np.empty((own, tile)), np.empty(tile)
+    count, part, lanes = len(places), 1 / len(kept), _LANES // 2
+    tile = max(1, _MIXED_SUMS // count // lanes) * lanes
+    sums = np.empty(max(_MIXED_SUMS, count * tile))[: count * tile].reshape(count, tile)
     for at in range(0, len(out), tile):
         width = min(tile, len(out) - at)
         sums[:] = 0.0
@@ -150,16 +203,11 @@ def mixed_ranked_mean(addresses, start, additions, parts, places, steps, found, 
             if before != into:
                 sums[into, :width] = sums[before, :width]
             _add_term(values, parts[number], sums[into, :width])
-        for step in range(len(steps)):
-            higher, first, second, into = steps[step]
-            one = sums[places[first], :width] if first < count else rows[first - count, :width]
-            other = sums[places[second], :width] if second < count else rows[second - count, :width]
-            if higher:
-                _higher(one, other, rows[into - count, :width])
-            else:
-                _lower(one, other, rows[into - count, :width])
-        _add_ranks(rows[:, :width], found, part, total[:width])
-        _round(total[:width], largest, out[at : at + width])
+        whole = width - width % lanes
+        for column in range(0, whole, lanes):
+            _mean_of_sums(places, sums.ctypes.data + 8 * column, 8 * tile, kept, part, largest, out, at + column)
+        for column in range(whole, width):
+            _mean_of_sum(places, sums.ctypes.data + 8 * column, 8 * tile, kept, part, largest, out, at + column)
 
 
 @_strict

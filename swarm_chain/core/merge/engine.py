@@ -22,7 +22,7 @@ from swarm_chain.core.merge.adding import WeightedSums, weighted_sum
 from swarm_chain.core.merge.arithmetic import check_arithmetic
 from swarm_chain.core.merge.distances import Distances, product
 from swarm_chain.core.merge.gram import products
-from swarm_chain.core.merge.kernels import Kernels, kernel_of, load, pays
+from swarm_chain.core.merge.kernels import Kernels, load, pays
 from swarm_chain.core.merge.own_code import blamed_on
 from swarm_chain.core.merge.parallel import Workers
 from swarm_chain.core.merge.ranked_rule import RankedRule
@@ -340,7 +340,8 @@ class _Executor:
     def __init__(self, inputs: _Inputs, plan: _Plan, kernels: Kernels | None) -> None:
         self.inputs, self._plan, self._scratch, self._kernels = inputs, plan, Scratch(), kernels
         count = len(inputs.updates)
-        self._kernel = None if kernels is None else kernel_of(plan.recipe.rule, plan.weighing, plan.mixed, count)
+        rule, rounded = plan.recipe.rule, plan.recipe.step is None
+        self._kernel = None if kernels is None else kernels.of(rule, plan.weighing, plan.mixed, count, rounded=rounded)
 
     @property
     def row_bytes(self) -> int:

@@ -21,13 +21,15 @@ from swarm_chain.core.merge.adding import WeightedSums
 from swarm_chain.core.merge.gram import CHUNK
 from swarm_chain.core.merge.ranked_rule import RankedRule
 from swarm_chain.core.merge.rule import MergeRule, Weighing
-from swarm_chain.core.merge.sorting import plan
+from swarm_chain.core.merge.sorting import middle
 from swarm_chain.core.weights import Specs, WeightsFile
 
 log = logging.getLogger(__name__)
 
 _LEAST = 1 << 26
 """Numbers of all updates together from which it pays to load a compiler."""
+_MOST_RANKED = 128
+"""Updates up to which a network for just so many is compiled: it takes a second or two, once on a machine."""
 _LARGEST = float(np.finfo(np.float32).max)
 
 Ints = NDArray[np.int64]
@@ -66,6 +68,16 @@ class Kernels:
         self._compiled, self._files = compiled, files
         self._addresses = {spec.name: _addresses(spec.name, files) for spec in files[0].specs if spec.dtype == "F32"}
 
+    def of(
+        self, rule: MergeRule, weighing: Weighing | None, mixed: WeightedSums | None, count: int, *, rounded: bool
+    ) -> Kernel | None:
+        """What merges blocks as a rule does, seen to give our bits; None where nothing here does."""
+        kernel = kernel_of(rule, weighing, mixed, count)
+        if weighing is not None or kernel is None or not isinstance(rule, RankedRule):
+            return kernel
+        ranks = tuple(rule.ranks(count))
+        return kernel if _is_right(self._compiled, count, ranks, mixed is not None, rounded) else None
+
     def products(self, name: str, start: int, stop: int) -> Float64 | None:
         """The products of each chunk of some elements, as `gram` has them."""
         addresses = self._addresses.get(name)
@@ -89,6 +101,13 @@ class Kernels:
         return merged
 
 
+@lru_cache(maxsize=16)
+def _is_right(compiled: ModuleType, count: int, ranks: tuple[int, ...], mixed: bool, rounded: bool) -> bool:
+    from swarm_chain.core.merge.comparing import same_ranks
+
+    return same_ranks(compiled, count, ranks, mixed=mixed, rounded=rounded)
+
+
 def _addresses(name: str, files: Sequence[WeightsFile]) -> Ints | None:
     """Where each file's tensor begins; None where that is no place for a float."""
     found = [file.array(name).ctypes.data for file in files]
@@ -103,17 +122,13 @@ def kernel_of(rule: MergeRule, weighing: Weighing | None, mixed: WeightedSums | 
         return ("weighted_sum", (np.array([parts[place] for place in places]),), places) if places else None
     if not isinstance(rule, RankedRule) or type(rule).combine is not RankedRule.combine:
         return None
-    ranking = _ranking(tuple(rule.ranks(count)), count)
+    ranks = tuple(rule.ranks(count))
+    kept = (0,) * len(ranks)
+    if count > _MOST_RANKED or ranks != middle(count, len(ranks)):
+        return None
     if mixed is None:
-        return "ranked_mean", ranking, tuple(range(count))
+        return "ranked_mean", (kept,), tuple(range(count))
     additions = np.array([(one.row, -1 if one.start is None else one.start, one.into) for one in mixed.additions])
     parts_of = np.array([one.part for one in mixed.additions])
-    given = (additions.reshape(-1, 3), parts_of, np.array(mixed.places), *ranking)
+    given = (additions.reshape(-1, 3), parts_of, tuple(mixed.places), kept)
     return "mixed_ranked_mean", given, tuple(range(count + 1))
-
-
-@lru_cache(maxsize=16)
-def _ranking(ranks: tuple[int, ...], count: int) -> tuple[Ints, Ints, int]:
-    planned = plan(count, ranks)
-    steps = np.array([(compare is np.maximum, *rows) for compare, *rows in planned.steps], np.int64)
-    return steps.reshape(-1, 4), np.array([planned.found[rank] - count for rank in ranks]), planned.own

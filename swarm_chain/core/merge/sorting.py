@@ -49,6 +49,14 @@ def plan(count: int, ranks: Sequence[int]) -> Plan:
     return _planned(count, tuple(sorted(set(ranks))))
 
 
+def middle(count: int, kept: int) -> tuple[int, ...]:
+    """As many ranks of so many rows, the median's or those of a trimmed mean. Two may be one, twice."""
+    if kept == 2:
+        return (count - 1) // 2, count // 2
+    first = (count - kept) // 2
+    return tuple(range(first, first + kept))
+
+
 # ------------------------------------------------------------------------------------------------------------- planning
 
 
