@@ -25,6 +25,8 @@ from swarm_chain.core.merge.sorting import middle, plan
 _TILE = 1024
 _PRODUCT_TILE = 512
 """Columns at a time: a dozen rows of them are what the nearest cache holds."""
+_BLOCK = 4
+"""Rows whose products with as many others are added up at once."""
 _LANES = 16
 """Columns that are sorted at once: of float32, the widest register."""
 _MIXED_SUMS = 16 * 1024
@@ -36,8 +38,6 @@ _WHOLE = 1.5 * 2.0**52
 _SIGN = np.int32(0x7FFFFFFF)
 
 _strict = njit(nogil=True, cache=True)
-_exact = njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})
-"""For sums of whole numbers below 2**53, which no order and no fused operation changes."""
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -228,41 +228,77 @@ def _make_whole(update, base, step, out):
         out[column] = (np.float64(value * step) + _WHOLE) - _WHOLE
 
 
-@_exact
-def _add_products(rows, width, total):
-    """Adds each row's products with itself and those below; four at a time, so that a number is read once for four."""
+@intrinsic  # type: ignore[untyped-decorator]
+def _add_block(typing: Any, one: Any, other: Any, total: Any, line: Any) -> Any:
+    """Adds the products of a block of rows with each of another, which stay in registers until the tile ends.
+
+    Of whole numbers below 2**53, which no order and no fused operation changes.
+    """
+
+    def made(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kind, size = ir.VectorType(ir.DoubleType(), _LANES // 2), ir.IntType(64)
+        zero = ir.Constant(kind, [0.0] * kind.count)
+        sums = [[cgutils.alloca_once_value(builder, zero) for _ in range(_BLOCK)] for _ in range(_BLOCK)]
+        with cgutils.for_range(builder, ir.Constant(size, _PRODUCT_TILE // kind.count)) as loop:
+            offset = builder.mul(loop.index, ir.Constant(size, 8 * kind.count))
+            left, right = (
+                [
+                    _loaded(
+                        builder,
+                        builder.add(builder.add(rows, offset), ir.Constant(size, row * 8 * _PRODUCT_TILE)),
+                        kind,
+                    )
+                    for row in range(_BLOCK)
+                ]
+                for rows in arguments[:2]
+            )
+            for row, value in zip(sums, left, strict=True):
+                for place, factor in zip(row, right, strict=True):
+                    term = builder.fmul(value, factor, flags=("contract",))
+                    builder.store(builder.fadd(builder.load(place), term, flags=("contract",)), place)
+        for number, row in enumerate(sums):
+            for column, place in enumerate(row):
+                start = builder.add(arguments[2], builder.mul(arguments[3], ir.Constant(size, number)))
+                address = builder.add(start, ir.Constant(size, 8 * column))
+                _add_lanes(builder, builder.load(place), address)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64, types.int64), made
+
+
+def _loaded(builder: Any, address: Any, kind: ir.Type) -> Any:
+    return builder.load(builder.inttoptr(address, kind.as_pointer()), align=4)
+
+
+def _add_lanes(builder: Any, values: Any, address: Any) -> None:
+    pointer = builder.inttoptr(address, ir.DoubleType().as_pointer())
+    total = builder.load(pointer)
+    for lane in range(values.type.count):
+        total = builder.fadd(total, builder.extract_element(values, ir.Constant(ir.IntType(32), lane)))
+    builder.store(total, pointer)
+
+
+@_strict
+def _add_products(rows, total):
+    """Adds each row's products with itself and those below, and some with those above."""
     count = len(rows)
-    for first in range(count):
-        second = first
-        while second + 4 <= count:
-            a = b = c = d = 0.0
-            for column in range(width):
-                value = rows[first, column]
-                a += value * rows[second, column]
-                b += value * rows[second + 1, column]
-                c += value * rows[second + 2, column]
-                d += value * rows[second + 3, column]
-            total[first, second] += a
-            total[first, second + 1] += b
-            total[first, second + 2] += c
-            total[first, second + 3] += d
-            second += 4
-        while second < count:
-            a = 0.0
-            for column in range(width):
-                a += rows[first, column] * rows[second, column]
-            total[first, second] += a
-            second += 1
+    values, found = rows.ctypes.data, total.ctypes.data
+    for first in range(0, count, _BLOCK):
+        for second in range(first, count, _BLOCK):
+            one, other = values + first * 8 * _PRODUCT_TILE, values + second * 8 * _PRODUCT_TILE
+            _add_block(one, other, found + 8 * (first * count + second), 8 * count)
 
 
 @_strict
 def products(addresses, base, start, stop, out):
     """The products of each chunk of updates minus the base, as `gram` has them."""
     count = len(addresses)
-    rows, steps, scales = np.empty((count, _PRODUCT_TILE)), np.empty(count, np.float32), np.empty(count)
+    padded = -(-count // _BLOCK) * _BLOCK
+    rows, total = np.zeros((padded, _PRODUCT_TILE)), np.empty((padded, padded))
+    steps, scales = np.empty(count, np.float32), np.empty(count)
     for chunk in range(len(out)):
         at = start + chunk * CHUNK
-        length, bits, total = min(CHUNK, stop - at), MANTISSA, out[chunk]
+        length, bits, found = min(CHUNK, stop - at), MANTISSA, out[chunk]
         while (1 << (MANTISSA - bits)) < length:
             bits -= 1
         bits //= 2
@@ -280,8 +316,9 @@ def products(addresses, base, start, stop, out):
             for place in range(count):
                 update = carray(_pointer(addresses[place] + 4 * (at + offset)), (width,), np.float32)
                 _make_whole(update, reference, steps[place], rows[place, :width])
-            _add_products(rows, width, total)
+                rows[place, width:] = 0.0
+            _add_products(rows, total)
         for first in range(count):
             for second in range(first, count):
-                total[first, second] = (total[first, second] * scales[first]) * scales[second]
-                total[second, first] = total[first, second]
+                found[first, second] = (total[first, second] * scales[first]) * scales[second]
+                found[second, first] = found[first, second]
