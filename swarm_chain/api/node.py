@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeGuard
 
 from torch.nn import Module
 
@@ -216,11 +216,11 @@ def _check(data: object, evaluate: object, confirmations: object) -> None:
         raise ConfigurationError(f"data is of type {type(data).__name__}: give what the task takes, or NodeData")
     if not (evaluate is None or callable(evaluate)):
         raise ConfigurationError(f"evaluate is {evaluate!r}: give a function that takes a module")
-    if not (confirmations is None or (_is_count(confirmations) and confirmations >= 0)):  # type: ignore[operator]
+    if not (confirmations is None or (_is_count(confirmations) and confirmations >= 0)):
         raise ConfigurationError(f"confirmations is {confirmations!r}: give a number of blocks from 0 on")
 
 
-def _is_count(value: object) -> bool:
+def _is_count(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
 
 

@@ -22,8 +22,6 @@ from swarm_chain.core.merge.kernels import kernel_of, load, pays
 from swarm_chain.errors import MergeError
 from swarm_chain.types import Address
 
-pytest.importorskip("numba")
-
 RULES = (
     "weighted_mean",
     "coordinate_median",
@@ -128,9 +126,25 @@ def test_kernel_of__ranks_that_no_median_or_trimmed_mean_has__are_left_to_numpy(
     assert kernel_of(CoordinateMedian(), None, None, 129) is None
 
 
-def test_load__the_compiler_is_there_and_does_not_work__is_none() -> None:
+def test_load__the_compiler_is_there_and_does_not_work__is_none_and_says_why() -> None:
     script = "from swarm_chain.core.merge.kernels import load; assert load() is None"
-    subprocess.run([sys.executable, "-c", script], env=os.environ | {"NUMBA_DISABLE_JIT": "1"}, check=True)
+    environment = os.environ | {"NUMBA_DISABLE_JIT": "1"}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, check=True, capture_output=True, text=True)
+    assert "merging without Numba, which is installed and cannot be used here: NotImplementedError: " in done.stderr
+
+
+def test_merge__a_network_cannot_be_compiled__is_numpys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def fail(*given: object, **named: object) -> bool:
+        raise RuntimeError("no such instruction")
+
+    chance = np.random.default_rng(3)
+    base, *updates = (weights.encode({"w": chance.standard_normal(99, np.float32)}) for _ in range(6))
+    given = [Contribution(node=Address(bytes([n]) * 20), weights=one, samples=1) for n, one in enumerate(updates)]
+    expected = merged(given, parse_rule("coordinate_median"), base, tmp_path / "numpy", compiled=False)
+    kernels._is_right.cache_clear()
+    monkeypatch.setattr("swarm_chain.core.merge.comparing.same_ranks", fail)
+    assert merged(given, parse_rule("coordinate_median"), base, tmp_path / "out", compiled=True) == expected
+    kernels._is_right.cache_clear()
 
 
 def test_merge__nothing_to_compile_with__is_an_error_only_where_it_was_asked_for(

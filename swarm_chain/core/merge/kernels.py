@@ -7,8 +7,8 @@ arrays: what a block costs besides its numbers is a few microseconds.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
@@ -50,15 +50,30 @@ def pays(specs: Specs, count: int) -> bool:
 @lru_cache(maxsize=1)
 def load() -> ModuleType | None:
     """What is compiled; None where it cannot be, or gives other bits than NumPy."""
-    try:
-        from swarm_chain.core.merge import compiled
-        from swarm_chain.core.merge.comparing import same_bits
-
-        return compiled if same_bits(compiled) else None
-    except Exception:
-        # Not installed, not for this NumPy or processor, no place to keep what it makes: NumPy does all of it, too.
-        log.debug("merging is not compiled", exc_info=True)
+    if not is_installed() or not _gives_our_bits(_same_bits):
         return None
+    from swarm_chain.core.merge import compiled
+
+    return compiled
+
+
+def _same_bits() -> bool:
+    from swarm_chain.core.merge import compiled
+    from swarm_chain.core.merge.comparing import same_bits
+
+    return same_bits(compiled)
+
+
+def _gives_our_bits(compare: Callable[[], bool]) -> bool:
+    """What a comparison says; where the compiler fails, whatever the reason, False: NumPy does all of it, too."""
+    try:
+        if compare():
+            return True
+        problem = "it gives other bits than NumPy"
+    except Exception as error:
+        problem = f"{type(error).__name__}: {error}"
+    log.warning("merging without Numba, which is installed and cannot be used here: %s", problem)
+    return False
 
 
 class Kernels:
@@ -105,7 +120,7 @@ class Kernels:
 def _is_right(compiled: ModuleType, count: int, ranks: tuple[int, ...], mixed: bool, rounded: bool) -> bool:
     from swarm_chain.core.merge.comparing import same_ranks
 
-    return same_ranks(compiled, count, ranks, mixed=mixed, rounded=rounded)
+    return _gives_our_bits(partial(same_ranks, compiled, count, ranks, mixed=mixed, rounded=rounded))
 
 
 def _addresses(name: str, files: Sequence[WeightsFile]) -> Ints | None:
