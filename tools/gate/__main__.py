@@ -1,6 +1,6 @@
 """Asks everything that speaks for the contract, and prints what came out as a table.
 
-    make contracts                             # all of it, about ten minutes on two cores
+    make contracts                             # all of it, about eight minutes on two cores
     make contracts ARGS="--only proofs"        # the steps whose name contains this
     make contracts ARGS="--skip proofs"        # all but these
 
