@@ -369,7 +369,7 @@ def _say_next(report: DemoReport, page: Path | None) -> None:
         say(f"\na page with curves, to open in a browser: {page.absolute()}")
     if report.kept is None:
         next_steps(
-            "swarm-chain demo --keep       (with your other options: keeps chain, documents, report and a page with curves)",
+            "swarm-chain demo --keep       (with your other options: keeps chain, documents, report and a page)",
             "swarm-chain devnet            (a chain for a swarm by hand: deploy, account new, invite, join, agent run)",
         )
         return
