@@ -86,10 +86,11 @@ def peak(*, anew: bool = False) -> int:
     return 1024 * int(line.split()[1])
 
 
-def timed(rule: Rule, repeats: int) -> dict[str, float]:
-    """The best of some runs, its processors' seconds, and how much memory they took."""
+def timed(rule: Rule, repeats: int, before_each: Rule = lambda: None) -> dict[str, float]:
+    """The best of some runs, its processors' seconds, and how much memory they took. `before_each` is not timed."""
     runs, before = [], peak(anew=True)
     for _ in range(repeats):
+        before_each()
         start, processors = time.perf_counter(), time.process_time()
         rule()
         runs.append((time.perf_counter() - start, time.process_time() - processors))

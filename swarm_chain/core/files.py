@@ -32,6 +32,14 @@ def replacing(path: Path, *, sync: bool = True) -> Iterator[BinaryIO]:
         temporary.unlink(missing_ok=True)
 
 
+def write_at(stream: BinaryIO, data: bytes | memoryview, place: int) -> None:
+    """Writes all of some bytes to a place of a file, in whatever thread; nothing may wait in the stream's buffer."""
+    left = memoryview(data)
+    while left:
+        written = os.pwrite(stream.fileno(), left, place)
+        left, place = left[written:], place + written
+
+
 def sync_folder(folder: Path) -> None:
     """Returns once the names in a folder are on disk: a file that is synced may still lack its name there."""
     handle = os.open(folder, os.O_RDONLY)

@@ -97,6 +97,11 @@ class FileBuilder:
         self._size += len(chunk)
         self._keep(cid, chunk)
 
+    def add_leaf(self, cid: Cid, size: int) -> None:
+        """The same of a chunk that is nowhere to be put."""
+        self._size += size
+        self._add(0, _Link(cid, size, size))
+
     def close(self) -> File:
         """The finished file."""
         if self._filled or not self._size:

@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from swarm_chain.core import weights
-from swarm_chain.core.merge import Contribution, Rule, kernels, merge, parse_rule
+from swarm_chain.core.merge import Contribution, Rule, available, merge, parse_rule
+from swarm_chain.core.merge.available import load, pays
 from swarm_chain.core.merge.comparing import same_bits, same_ranks
 from swarm_chain.core.merge.coordinate_median import CoordinateMedian
-from swarm_chain.core.merge.kernels import kernel_of, load, pays
+from swarm_chain.core.merge.kernels import kernel_of
 from swarm_chain.errors import MergeError
 from swarm_chain.types import Address
 
@@ -127,7 +128,7 @@ def test_kernel_of__ranks_that_no_median_or_trimmed_mean_has__are_left_to_numpy(
 
 
 def test_load__the_compiler_is_there_and_does_not_work__is_none_and_says_why() -> None:
-    script = "from swarm_chain.core.merge.kernels import load; assert load() is None"
+    script = "from swarm_chain.core.merge.available import load; assert load() is None"
     environment = os.environ | {"NUMBA_DISABLE_JIT": "1"}
     done = subprocess.run([sys.executable, "-c", script], env=environment, check=True, capture_output=True, text=True)
     assert "merging without Numba, which is installed and cannot be used here: NotImplementedError: " in done.stderr
@@ -141,10 +142,10 @@ def test_merge__a_network_cannot_be_compiled__is_numpys(monkeypatch: pytest.Monk
     base, *updates = (weights.encode({"w": chance.standard_normal(99, np.float32)}) for _ in range(6))
     given = [Contribution(node=Address(bytes([n]) * 20), weights=one, samples=1) for n, one in enumerate(updates)]
     expected = merged(given, parse_rule("coordinate_median"), base, tmp_path / "numpy", compiled=False)
-    kernels._is_right.cache_clear()
-    monkeypatch.setattr("swarm_chain.core.merge.comparing.same_ranks", fail)
+    available._ranks_are_right.cache_clear()
+    monkeypatch.setattr("swarm_chain.core.merge.available.same_ranks", fail)
     assert merged(given, parse_rule("coordinate_median"), base, tmp_path / "out", compiled=True) == expected
-    kernels._is_right.cache_clear()
+    available._ranks_are_right.cache_clear()
 
 
 def test_merge__nothing_to_compile_with__is_an_error_only_where_it_was_asked_for(
@@ -152,10 +153,10 @@ def test_merge__nothing_to_compile_with__is_an_error_only_where_it_was_asked_for
 ) -> None:
     one = weights.encode({"w": np.ones(4, np.float32)})
     given = [Contribution(node=Address(bytes(20)), weights=one, samples=1)]
-    monkeypatch.setattr("swarm_chain.core.merge.engine.load", lambda: None)
+    monkeypatch.setattr("swarm_chain.core.merge.available.load", lambda: None)
     with pytest.raises(MergeError, match="Numba"):
         merged(given, parse_rule("mean"), one, tmp_path / "out", compiled=True)
-    monkeypatch.setattr("swarm_chain.core.merge.engine.pays", lambda specs, count: True)
+    monkeypatch.setattr("swarm_chain.core.merge.available.pays", lambda specs, count: True)
     assert merge(given, rule=parse_rule("mean"), max_samples=1, max_share_bps=10_000, out=tmp_path / "out")
 
 
@@ -173,5 +174,5 @@ def test_pays__small_models_and_other_formats__are_left_to_numpy(monkeypatch: py
     large, small = weights.TensorSpec("w", "F32", (10_000_000,)), weights.TensorSpec("w", "F32", (1000,))
     half = weights.TensorSpec("w", "BF16", (10_000_000,))
     assert [pays((spec,), 10) for spec in (large, small, half)] == [True, False, False]
-    monkeypatch.setattr(kernels, "find_spec", lambda name: None)
+    monkeypatch.setattr(available, "find_spec", lambda name: None)
     assert not pays((large,), 10)

@@ -52,7 +52,7 @@ def test_releasing__whatever_is_read__holds_at_most_its_share(files: int, ahead:
         nonlocal held
         held = 0
 
-    releasing = Releasing(release, files=files, ahead=ahead)
+    releasing = Releasing(release, most=16 << 20, files=files, ahead=ahead)
     for _ in range(2000):
         held += 1 << 16
         most = max(most, held)

@@ -12,9 +12,10 @@ from swarm_chain.core.documents import MergeSettings, RuleChoice
 from swarm_chain.core.fields import Scalar
 from swarm_chain.core.merge.centered_clipping import CenteredClipping
 from swarm_chain.core.merge.coordinate_median import CoordinateMedian
-from swarm_chain.core.merge.engine import Contribution, Merged, merge
+from swarm_chain.core.merge.engine import Merged, merge
 from swarm_chain.core.merge.geometric_median import GeometricMedian
 from swarm_chain.core.merge.in_memory import MergedParameters, merge_parameters
+from swarm_chain.core.merge.inputs import Contribution
 from swarm_chain.core.merge.krum import Krum
 from swarm_chain.core.merge.mean import Mean
 from swarm_chain.core.merge.multi_krum import MultiKrum

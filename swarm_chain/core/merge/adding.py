@@ -36,52 +36,53 @@ def weighted_sum(rows: Sequence[Row], parts: Sequence[float]) -> Float64:
     return total
 
 
-@dataclass(frozen=True, slots=True)
-class Addition:
-    """The sum `into` is to be `start` (nothing, where None) plus a row times a part."""
-
-    row: int
-    part: float
-    start: int | None
-    into: int
-
-
 class WeightedSums:
-    """Several sums as `weighted_sum` gives them, of the same rows; what some of them begin with is added up once."""
+    """Several sums as `weighted_sum` gives them, of the same rows; what some of them begin with is added up once.
+
+    `additions` has a line for each: the row, the sum that it is added to (-1 where to nothing), and where that goes;
+    `parts` is what the row is multiplied by, and `places` where each sum is at the end.
+    """
 
     def __init__(self, parts: Float64) -> None:
         """A row of `parts` for each sum."""
-        self.additions, self.places = _plan(parts.tolist())
-        self._empty = set(self.places) - {one.into for one in self.additions}
+        steps, places = _plan(parts.tolist())
+        self.additions: NDArray[np.int64] = np.array([step[:3] for step in steps], np.int64).reshape(-1, 3)
+        self.parts: Float64 = np.array([step[3] for step in steps], np.float64)
+        self.places = tuple(places)
+        self._empty = set(self.places) - set(self.additions[:, 2].tolist())
 
     def of(self, rows: Sequence[Row]) -> list[Float64]:
         """The sums, in their order, some of them perhaps one array. They last until the same thread adds up again."""
         sums: Float64 = _SCRATCH.array("sums", (len(self.places), len(rows[0])), np.float64)
         known: tuple[int, float] | None = None
-        for one in self.additions:
-            if known != (one.row, one.part):
-                term, known = _times(rows[one.row], one.part, _term(len(rows[0]))), (one.row, one.part)
-            if one.start is None:
-                sums[one.into] = term
+        for (row, start, into), part in zip(self.additions.tolist(), self.parts.tolist(), strict=True):
+            if known != (row, part):
+                term, known = _times(rows[row], part, _term(len(rows[0]))), (row, part)
+            if start < 0:
+                sums[into] = term
             else:
-                np.add(sums[one.start], term, out=sums[one.into])
+                np.add(sums[start], term, out=sums[into])
         for place in self._empty:
             sums[place] = 0.0
         return [sums[place] for place in self.places]
 
 
+_Step = tuple[int, int, int, float]
+"""An addition and its part."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """Sums that are the same so far, and where that is; None where nothing was added yet."""
+    """Sums that are the same so far, and where that is; -1 where nothing was added yet."""
 
     members: tuple[int, ...]
-    place: int | None
+    place: int
 
 
-def _plan(parts: Sequence[Sequence[float]]) -> tuple[list[Addition], list[int]]:
+def _plan(parts: Sequence[Sequence[float]]) -> tuple[list[_Step], list[int]]:
     """What to add in which order, and in which place each sum is at the end."""
-    groups, free = [_Group(tuple(range(len(parts))), None)], list(range(len(parts)))
-    additions: list[Addition] = []
+    groups, free = [_Group(tuple(range(len(parts))), -1)], list(range(len(parts)))
+    additions: list[_Step] = []
     for row in range(len(parts[0])):
         after: list[_Group] = []
         for group in groups:
@@ -89,14 +90,14 @@ def _plan(parts: Sequence[Sequence[float]]) -> tuple[list[Addition], list[int]]:
         groups = after
     places = [0] * len(parts)
     for group in groups:
-        place = free.pop() if group.place is None else group.place
+        place = free.pop() if group.place < 0 else group.place
         for member in group.members:
             places[member] = place
     return additions, places
 
 
 def _split(
-    group: _Group, column: Sequence[float], row: int, free: list[int], additions: list[Addition]
+    group: _Group, column: Sequence[float], row: int, free: list[int], additions: list[_Step]
 ) -> Iterator[_Group]:
     """The groups that one becomes by the next row, whose parts of each sum are `column`."""
     by_part: dict[float, list[int]] = {}
@@ -109,8 +110,8 @@ def _split(
             yield _Group(tuple(members), group.place)
             continue
         is_last = number == len(ordered) - 1
-        into = group.place if is_last and group.place is not None else free.pop()
-        additions.append(Addition(row, part, group.place, into))
+        into = group.place if is_last and group.place >= 0 else free.pop()
+        additions.append((row, group.place, into, part))
         yield _Group(tuple(members), into)
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,9 +17,9 @@ from numpy.typing import NDArray
 
 from swarm_chain.core.dtypes import DTYPES, Float64
 from swarm_chain.core.merge.parallel import Workers
-from swarm_chain.core.merge.releasing import Releasing
+from swarm_chain.core.merge.releasing import BY_NUMPY, COMPILED, Releasing
 from swarm_chain.core.merge.scratch import Scratch
-from swarm_chain.core.weights import Specs, WeightsFile
+from swarm_chain.core.weights import Specs, WeightsFile, blocks
 
 CHUNK = 8192
 """Elements of one tensor that share a scale. Another number gives other bits."""
@@ -28,6 +27,8 @@ _WIDTHS = (512, 256, 128, 64)
 _SMALL_PRODUCT = 1 << 18
 """Multiplications of a matrix product up to which OpenBLAS stays in the thread that asks for it."""
 _BYTES = 1024 * 1024
+"""What is read of all updates at a time."""
+_COMPILED_BYTES = 4 * _BYTES
 _PIECE = 320 * 1024
 MANTISSA = 53
 """Bits below which float64 holds every whole number."""
@@ -58,20 +59,26 @@ def products(
     """
     total: Float64 = np.zeros((len(files), len(files)))
     scratch, size = Scratch(), 4 * CHUNK * (len(files) + 1)
-    releasing = Releasing(release, files=len(files) + 1, ahead=workers.ahead * max(_BYTES, size))
-    for parts in workers.in_order(partial(_of_span, files, base, scratch, compiled), _spans(base.specs, len(files))):
+    at_once = max(size, _BYTES if compiled is None else _COMPILED_BYTES)
+    most = BY_NUMPY if compiled is None else COMPILED
+    releasing = Releasing(release, most=most, files=len(files) + 1, ahead=workers.count * at_once)
+
+    def of_span(span: _Span) -> Float64:
+        found = _of_span(files, base, scratch, compiled, span)
+        releasing.read(len(found) * size)
+        return found
+
+    for parts in workers.in_order(of_span, _spans(base.specs, at_once // size)):
         for part in parts:
             total += part
-        releasing.read(len(parts) * size)
     return total
 
 
-def _spans(specs: Specs, count: int) -> Iterator[_Span]:
-    step = CHUNK * max(1, _BYTES // (4 * CHUNK * count))
+def _spans(specs: Specs, chunks: int) -> Iterator[_Span]:
     for spec in specs:
         if DTYPES[spec.dtype].is_float:
-            for start in range(0, spec.count, step):
-                yield _Span(spec.name, start, min(start + step, spec.count))
+            for start, stop in blocks(spec.count, chunks * CHUNK):
+                yield _Span(spec.name, start, stop)
 
 
 class Compiled(Protocol):

@@ -8,7 +8,8 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from swarm_chain.core.documents import NO_CAP
-from swarm_chain.core.merge.engine import Contribution, merge
+from swarm_chain.core.merge.engine import merge
+from swarm_chain.core.merge.inputs import Contribution
 from swarm_chain.core.merge.recipe import Recipe
 from swarm_chain.core.weights import encode, load
 from swarm_chain.types import Address, Parameters

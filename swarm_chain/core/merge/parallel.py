@@ -25,18 +25,13 @@ class Workers:
     """Threads for blocks; NumPy lets them run at once. Use in a `with` statement."""
 
     def __init__(self, threads: int | None = None) -> None:
-        self._count = threads or usable_processors()
-        self._pool = ThreadPoolExecutor(self._count, thread_name_prefix="merge") if self._count > 1 else None
+        self.count = threads or usable_processors()
+        self._pool = ThreadPoolExecutor(self.count, thread_name_prefix="merge") if self.count > 1 else None
 
     @property
     def ahead(self) -> int:
         """Items that may be worked on, or done, and not handed out yet."""
-        return 1 if self._pool is None else 2 * self._count + 1
-
-    @property
-    def waiting(self) -> int:
-        """Results of each thread that may be there at once: under way, done, or being written."""
-        return -(-(self.ahead + self._count) // self._count)
+        return 1 if self._pool is None else 2 * self.count + 1
 
     def in_order(self, work: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
         """What `work` makes of each item, in their order; a few are done ahead, never all."""

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import Lock
 
-_MOST = 16 * 1024 * 1024
+BY_NUMPY = 16 * 1024 * 1024
+COMPILED = 64 * 1024 * 1024
+"""Bytes of mapped files that are held. Compiled code is done with 16 MiB so soon that giving them back is felt."""
 _LEAST = 2 * 1024 * 1024
 _AROUND = 64 * 1024
 """Bytes that systems map at once where a byte of a file is read."""
 
 
 class Releasing:
-    """Calls `release` before more than 16 MiB are held, what other threads read ahead and systems add included."""
+    """Calls `release` before more than `most` bytes are held, what threads read ahead and systems add included."""
 
-    def __init__(self, release: Callable[[], None], *, files: int, ahead: int) -> None:
+    def __init__(self, release: Callable[[], None], *, most: int, files: int, ahead: int) -> None:
         """`ahead` is how many bytes may be read before it is told of them."""
-        self._release, self._read = release, 0
-        self._most = max(_LEAST, _MOST - ahead - files * _AROUND)
+        self._release, self._read, self._lock = release, 0, Lock()
+        self._most = max(_LEAST, most - ahead - files * _AROUND)
 
     def read(self, size: int) -> None:
-        """So many bytes were read, and are not needed any more."""
-        self._read += size
-        if self._read >= self._most:
-            self._release()
+        """So many bytes were read, and are not needed any more; told by whatever thread."""
+        with self._lock:
+            self._read += size
+            if self._read < self._most:
+                return
             self._read = 0
+        self._release()

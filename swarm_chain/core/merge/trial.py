@@ -9,7 +9,8 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from swarm_chain.core.merge.engine import Contribution, merge
+from swarm_chain.core.merge.engine import merge
+from swarm_chain.core.merge.inputs import Contribution
 from swarm_chain.core.merge.own_code import blamed_on
 from swarm_chain.core.merge.recipe import Recipe
 from swarm_chain.core.weights import encode
