@@ -8,6 +8,7 @@
 #   make artifact   compile the contract into the artifact that ships
 #   make mutants    put faults into the contract, one at a time, and see that the tests notice (about an hour)
 #   make snapshot   measure anew what each call costs
+#   make peers      install what merging is measured beside (ByzFL, Flower), in an environment of their own
 #
 # Needs Python 3.11 or later with venv, Node 20 or later with npm, and nothing else. PYTHON=… picks another Python.
 
@@ -30,7 +31,7 @@ FORGE := node_modules/@foundry-rs/forge-$(OS)-$(ARCH)/bin/forge
 TESTS := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 export FOUNDRY_SOLC := $(CURDIR)/tools/solc
 
-.PHONY: help setup demo test verify format lint formatted types layers contracts contracts-fast contracts-deep coverage mutants artifact snapshot
+.PHONY: help setup demo test verify format lint formatted types layers contracts contracts-fast contracts-deep coverage mutants artifact snapshot peers
 
 help:
 	@sed -n 's/^#   make /make /p' Makefile
@@ -45,14 +46,18 @@ $(VENV)/.created:
 	@touch $@
 
 # By itself and first: left to the dependencies, pip would fetch several gigabytes for GPUs on Linux.
-$(VENV)/.torch: $(VENV)/.created
-	@if [ "$(OS)" = linux ] && $(BIN)/python -c \
+define install_torch
+	@if [ "$(OS)" = linux ] && $(1) -c \
 		'import urllib.request as r; r.urlopen("$(TORCH_CPU_INDEX)/torch/", timeout=5)' 2>/dev/null; then \
-		$(BIN)/python -m pip install --disable-pip-version-check --quiet --index-url $(TORCH_CPU_INDEX) torch==$(TORCH) \
-		|| $(BIN)/python -m pip install --disable-pip-version-check --quiet torch==$(TORCH); \
+		$(1) -m pip install --disable-pip-version-check --quiet --index-url $(TORCH_CPU_INDEX) torch==$(TORCH) \
+		|| $(1) -m pip install --disable-pip-version-check --quiet torch==$(TORCH); \
 	else \
-		$(BIN)/python -m pip install --disable-pip-version-check --quiet torch==$(TORCH); \
+		$(1) -m pip install --disable-pip-version-check --quiet torch==$(TORCH); \
 	fi
+endef
+
+$(VENV)/.torch: $(VENV)/.created
+	$(call install_torch,$(BIN)/python)
 	@touch $@
 
 $(VENV)/.installed: pyproject.toml $(VENV)/.torch
@@ -63,6 +68,14 @@ $(VENV)/.installed: pyproject.toml $(VENV)/.torch
 .venv-contracts/.installed: tools/gate/requirements.txt $(VENV)/.created
 	$(BIN)/python -m venv .venv-contracts
 	.venv-contracts/bin/python -m pip install --disable-pip-version-check --quiet --requirement $<
+	@touch $@
+
+# ByzFL would pull torch for GPUs, and torchvision for what we do not measure.
+.venv-peers/.installed: benchmarks/peers.txt $(VENV)/.created
+	$(BIN)/python -m venv .venv-peers
+	$(call install_torch,.venv-peers/bin/python)
+	.venv-peers/bin/python -m pip install --disable-pip-version-check --quiet --requirement $<
+	.venv-peers/bin/python -m pip install --disable-pip-version-check --quiet --no-deps byzfl==0.0.11
 	@touch $@
 
 node_modules/.package-lock.json: package.json package-lock.json
@@ -81,6 +94,8 @@ test: setup
 
 verify: setup
 	@$(TESTS) -m deep $(ARGS)
+
+peers: .venv-peers/.installed
 
 format: setup
 	$(BIN)/ruff check --fix --quiet .

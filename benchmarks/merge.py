@@ -1,8 +1,9 @@
 """What merging takes: time, and memory besides the updates, beside other libraries and beside reading alone.
 
-    python benchmarks/merge.py                          # 10 updates of 10 M parameters, and 32 of 2 M
-    python benchmarks/merge.py --peers PYTHON           # ByzFL and Flower too, as PYTHON's environment has them
+    make peers && python benchmarks/merge.py            # 10 updates of 10 M parameters, and 32 of 2 M
     python benchmarks/merge.py --sizes 4x1 --json FILE  # 4 updates of a million parameters
+
+ByzFL and Flower are in an environment of their own, which `make peers` makes; without it, ours are measured alone.
 
 Each figure is the best of some runs in processes of its own, which take turns with those of the other libraries. Ours
 are from files that the system has in its memory to a canonical file and its CID, without waiting for a disk; those of
@@ -107,6 +108,8 @@ def main() -> int:
     arguments = _arguments()
     if arguments.one:
         return _one(*arguments.one)
+    if not arguments.peers:
+        print("ByzFL and Flower are not measured: `make peers` installs them", file=sys.stderr)
     found: list[Measured] = []
     for size in arguments.sizes:
         with TemporaryDirectory(prefix="merge-", dir=arguments.folder) as folder:
@@ -132,10 +135,18 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3, help="How often libraries take turns.")
     parser.add_argument("--repeats", type=int, default=3, help="Runs in a process.")
     parser.add_argument("--folder", type=Path, help="Where files are; the system's for temporary ones unless told.")
-    parser.add_argument("--peers", metavar="PYTHON", help="The interpreter of an environment with byzfl, torch, flwr.")
+    parser.add_argument(
+        "--peers", default=_peers(), metavar="PYTHON", help="The interpreter of an environment with byzfl, torch, flwr."
+    )
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--one", nargs=7, help=argparse.SUPPRESS)
     return parser.parse_args()
+
+
+def _peers() -> str | None:
+    """What `make peers` made."""
+    found = Path(__file__).parents[1] / ".venv-peers/bin/python"
+    return str(found) if found.exists() else None
 
 
 def _write_updates(folder: Path, size: Size) -> None:

@@ -62,7 +62,8 @@ def test_merge__a_step_whose_elements_lie_across_chunks__remembers_each_where_it
     compiled: bool, tmp_path: Path
 ) -> None:
     chance = np.random.default_rng(2)
-    base, update = odd_model(chance), odd_model(chance)
+    base: Any = odd_model(chance)
+    update: Any = odd_model(chance)
     given = {"base": weights.encode(base), "state_out": tmp_path / "state", "threads": 2, "compiled": compiled}
     merged(weights.encode(update), tmp_path, "mean:step=momentum", **given)
     remembered = weights.load(tmp_path / "state")

@@ -16,7 +16,9 @@ from swarm_chain.core.merge.compiled.vectors import (
     FLOAT,
     LANES,
     SIZE,
+    beyond,
     clamp,
+    fetch_early,
     lanes_of,
     load,
     put,
@@ -24,6 +26,9 @@ from swarm_chain.core.merge.compiled.vectors import (
     spread,
     strict,
 )
+
+_AHEAD = 1024
+"""Bytes after which a row is asked for, before it is needed."""
 
 
 def _sum(lanes: int) -> Any:
@@ -42,6 +47,7 @@ def _sum(lanes: int) -> Any:
             with cgutils.for_range(builder, length) as loop:
                 place = builder.mul(loop.index, ir.Constant(SIZE, 8))
                 row = builder.add(load(builder, builder.add(begins, place), SIZE), start)
+                fetch_early(builder, beyond(builder, row, _AHEAD))
                 part = spread(builder, load(builder, builder.add(shares, place), DOUBLE), lanes)
                 term = builder.fmul(builder.fpext(load(builder, row, lanes_of(FLOAT, lanes)), wide), part)
                 builder.store(builder.fadd(builder.load(total), term), total)
