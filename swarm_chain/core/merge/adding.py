@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -45,10 +46,10 @@ class WeightedSums:
 
     def __init__(self, parts: Float64) -> None:
         """A row of `parts` for each sum."""
-        steps, places = _plan(parts.tolist())
-        self.additions: NDArray[np.int64] = np.array([step[:3] for step in steps], np.int64).reshape(-1, 3)
-        self.parts: Float64 = np.array([step[3] for step in steps], np.float64)
-        self.places = tuple(places)
+        steps = _Steps(numbers=array("q"), parts=array("d"))
+        self.places = tuple(_plan(parts.tolist(), steps))
+        self.additions = np.array(steps.numbers).reshape(-1, 3)
+        self.parts: Float64 = np.array(steps.parts)
         self._empty = set(self.places) - set(self.additions[:, 2].tolist())
 
     def of(self, rows: Sequence[Row]) -> list[Float64]:
@@ -67,8 +68,12 @@ class WeightedSums:
         return [sums[place] for place in self.places]
 
 
-_Step = tuple[int, int, int, float]
-"""An addition and its part."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Steps:
+    """Additions, three numbers each, and their parts; there may be hundreds."""
+
+    numbers: array[int]
+    parts: array[float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,26 +84,23 @@ class _Group:
     place: int
 
 
-def _plan(parts: Sequence[Sequence[float]]) -> tuple[list[_Step], list[int]]:
-    """What to add in which order, and in which place each sum is at the end."""
+def _plan(parts: Sequence[Sequence[float]], steps: _Steps) -> list[int]:
+    """In which place each sum is at the end; what to add in which order is written to `steps`."""
     groups, free = [_Group(tuple(range(len(parts))), -1)], list(range(len(parts)))
-    additions: list[_Step] = []
     for row in range(len(parts[0])):
         after: list[_Group] = []
         for group in groups:
-            after += _split(group, [one[row] for one in parts], row, free, additions)
+            after += _split(group, [one[row] for one in parts], row, free, steps)
         groups = after
     places = [0] * len(parts)
     for group in groups:
         place = free.pop() if group.place < 0 else group.place
         for member in group.members:
             places[member] = place
-    return additions, places
+    return places
 
 
-def _split(
-    group: _Group, column: Sequence[float], row: int, free: list[int], additions: list[_Step]
-) -> Iterator[_Group]:
+def _split(group: _Group, column: Sequence[float], row: int, free: list[int], steps: _Steps) -> Iterator[_Group]:
     """The groups that one becomes by the next row, whose parts of each sum are `column`."""
     by_part: dict[float, list[int]] = {}
     for member in group.members:
@@ -111,7 +113,8 @@ def _split(
             continue
         is_last = number == len(ordered) - 1
         into = group.place if is_last and group.place >= 0 else free.pop()
-        additions.append((row, group.place, into, part))
+        steps.numbers.extend((row, group.place, into))
+        steps.parts.append(part)
         yield _Group(tuple(members), into)
 
 
