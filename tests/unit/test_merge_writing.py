@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +15,10 @@ import pytest
 
 from swarm_chain.core import weights
 from swarm_chain.core.files import write_at
-from swarm_chain.core.merge import Contribution, merge, parse_rule
+from swarm_chain.core.merge import Contribution, merge, parse_rule, writing
+from swarm_chain.core.merge.coordinate_median import CoordinateMedian
 from swarm_chain.core.unixfs import CHUNK, import_bytes
+from swarm_chain.errors import MergeError
 from swarm_chain.types import Address
 
 Parameters = Mapping[str, np.ndarray[Any, Any]]
@@ -70,6 +75,41 @@ def test_merge__a_step_whose_elements_lie_across_chunks__remembers_each_where_it
     for name in "bd":
         (kept,) = [array for kind, array in remembered.items() if kind.endswith(name)]
         assert np.abs(kept - (update[name].astype(np.float64) - base[name])).max() < 1e-6
+
+
+@dataclass(frozen=True, kw_only=True)
+class FailsFirst(CoordinateMedian):
+    """Fails for the first chunk once the second was begun, and takes its time for that."""
+
+    begun: threading.Event
+
+    def combine(self, updates: Any, shares: tuple[float, ...]) -> Any:
+        if updates[0][0] == 0:
+            assert self.begun.wait(10)
+            raise MergeError("no")
+        self.begun.set()
+        time.sleep(0.2)
+        return super().combine(updates, shares)
+
+
+def test_merge__one_thread_fails__the_others_are_done_before_the_file_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[bool] = []
+    monkeypatch.setattr(writing, "write_at", lambda stream, data, place: written.append(stream.closed))
+    update = weights.encode({"w": np.arange(CHUNK // 4 + 9, dtype=np.float32) // (CHUNK // 4 - 99)})
+    three = [Contribution(node=Address(bytes([n]) * 20), weights=update, samples=1) for n in range(3)]
+    with pytest.raises(MergeError, match=r"^no$"):
+        merge(
+            three,
+            rule=FailsFirst(begun=threading.Event()),
+            max_samples=1,
+            max_share_bps=10_000,
+            out=tmp_path / "out",
+            threads=2,
+        )
+    assert written == [False]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_write_at__the_system_takes_less_than_it_is_given__writes_the_rest_too(

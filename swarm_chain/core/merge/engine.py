@@ -71,10 +71,13 @@ def merge(
         inputs = Inputs.opened(opened, ordered, base, state, recipe)
         kernels = kernels_for(inputs, compiled)
         # NumPy asks for the interpreter's lock every few microseconds: two threads would take longer than one.
-        workers = opened.enter_context(Workers(threads or (1 if kernels is None else None)))
-        plan = plan_merge(recipe, inputs, workers, kernels, max_samples, max_share_bps)
+        threads = threads or (1 if kernels is None else None)
+        with Workers(threads) as workers:
+            plan = plan_merge(recipe, inputs, workers, kernels, max_samples, max_share_bps)
         remembered = StateFile.opened(opened, recipe.step, inputs.specs, state_out, sync=sync)
         stream = opened.enter_context(replacing(out, sync=sync))
-        merged = write_merged(stream, remembered, Executor(inputs, plan, kernels), workers, block)
+        # Whatever happens, no thread writes any more when the files are closed.
+        with Workers(threads) as workers:
+            merged = write_merged(stream, remembered, Executor(inputs, plan, kernels), workers, block)
     weights = {one.node: weight for one, weight in zip(ordered, plan.weights, strict=True) if weight}
     return Merged(file=merged, weights=weights, state=import_file(state_out) if recipe.step and state_out else None)
