@@ -259,24 +259,24 @@ def _tables(found: Sequence[Measured]) -> str:
     for size in dict.fromkeys(one.size for one in found):
         here = [one for one in found if one.size == size]
         libraries = list(dict.fromkeys(one.library for one in here))
-        lines += ["", size, "", f"| | {' | '.join(libraries)} | times faster: {OURS}, {COMPILED} | models |"]
-        lines += [f"| --- |{' ---: |' * (len(libraries) + 2)}"]
+        heads = [*libraries, f"{OURS} faster", f"{COMPILED} faster", "models"]
+        lines += ["", size, "", f"| | {' | '.join(heads)} |", f"| --- |{' ---: |' * len(heads)}"]
         for rule in dict.fromkeys(one.rule for one in here):
             by_library = {one.library: one for one in here if one.rule == rule}
             cells = [_cell(by_library.get(name)) for name in libraries]
+            cells += [_faster(by_library, OURS), _faster(by_library, COMPILED)]
             models = ", ".join(f"{by_library[name].models:.2f}" for name in (OURS, COMPILED) if name in by_library)
-            lines.append(f"| {rule} | {' | '.join(cells)} | {_faster(by_library)} | {models} |")
+            lines.append(f"| {rule} | {' | '.join(cells)} | {models} |")
     return "\n".join(lines)
 
 
-def _faster(by_library: Mapping[str, Measured]) -> str:
+def _faster(by_library: Mapping[str, Measured], which: str) -> str:
     """By the clock, and by the time of all processors."""
     peers = [by_library[name] for name in PEERS if name in by_library]
-    ours = [by_library[name] for name in (OURS, COMPILED) if name in by_library]
-    if not peers:
+    one = by_library.get(which)
+    if not peers or one is None:
         return ""
-    seconds, cpu = min(one.seconds for one in peers), min(one.cpu for one in peers)
-    return ", ".join(f"{seconds / one.seconds:.1f} ({cpu / one.cpu:.1f})" for one in ours)
+    return f"{min(peer.seconds for peer in peers) / one.seconds:.1f} ({min(peer.cpu for peer in peers) / one.cpu:.1f})"
 
 
 def _cell(one: Measured | None) -> str:
