@@ -37,7 +37,7 @@ MAX_BLOCK = 2 * 1024 * 1024
 """Bytes of the largest block a store passes on; ours have at most 1 MiB of data."""
 
 Progress = Callable[[float], None]
-"""Told how much of a training is done, from 0.0 to 1.0. May raise to stop it."""
+"""Told how much of a training is done, from 0.0 to 1.0, between batches. May raise to stop it."""
 
 OnSigned = Callable[[bytes, bytes, int], None]
 """Told a transaction's digest, its signed bytes and its nonce before anybody else sees them."""

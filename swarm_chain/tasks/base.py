@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -12,6 +12,7 @@ from swarm_chain.core.cids import Cid
 from swarm_chain.core.documents import ShippedSource
 from swarm_chain.core.unixfs import import_bytes
 from swarm_chain.errors import DataError, TaskError
+from swarm_chain.ports import Progress
 from swarm_chain.tasks.batches import batches, count, moved
 from swarm_chain.tasks.dealing import Share, share_of, split_off
 from swarm_chain.tasks.hyperparameters import Hyperparameters
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
     from torch.nn import Module
     from torch.optim import Optimizer
     from torch.utils.data import Dataset
-
-Progress = Callable[[float], None]
-"""Told how much of a training is done, from 0.0 to 1.0, between batches. May raise to stop it."""
 
 EVALUATION_BATCH = 1024
 """Examples evaluated at once; batches bound memory, and change no metric of the tasks that ship."""

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from swarm_chain.errors import DataError, TaskError
-from swarm_chain.tasks.base import NodeData, Progress, Split, SplitTask
+from swarm_chain.ports import Progress
+from swarm_chain.tasks.base import NodeData, Split, SplitTask
 from swarm_chain.tasks.batches import count
 from swarm_chain.tasks.courses_rows import CODES, COLUMNS, departments, is_test, read_ratings, write_ratings
 from swarm_chain.tasks.hyperparameters import Hyperparameters

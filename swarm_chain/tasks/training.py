@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
+from swarm_chain.ports import Progress
 from swarm_chain.tasks.batches import batches, count, moved
+from swarm_chain.tasks.hyperparameters import Hyperparameters
 from swarm_chain.tasks.optimizers import kept_state, restore
 
 if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
     from torch.nn import Module
+    from torch.optim import Optimizer
     from torch.utils.data import Dataset
 
-    from swarm_chain.tasks.base import Progress, Task
+
+class Trainable(Protocol):
+    """What training needs of a task: `Task` says what each is."""
+
+    hyperparameters: Hyperparameters
+    memory: dict[str, Tensor]
+
+    @property
+    def device(self) -> torch.device: ...
+
+    def optimizer(self, model: Module) -> Optimizer: ...
+
+    def predict(self, model: Module, inputs: Any) -> Any: ...
+
+    def loss(self, outputs: Any, targets: Any) -> Tensor: ...
 
 
-def fit(task: Task, model: Module, examples: Dataset[Any], on_progress: Progress) -> None:
+def fit(task: Trainable, model: Module, examples: Dataset[Any], on_progress: Progress) -> None:
     """`epochs` passes over the examples in a random order, in place."""
     import torch
     from torch.amp import GradScaler, autocast
