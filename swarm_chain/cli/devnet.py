@@ -72,8 +72,8 @@ def devnet(
         _running_ipfs(ipfs_nodes or 0, folder / "ipfs") as nodes,
         Devnet.start(client="ganache" if client == "ganache" else "anvil", host=host, port=port, state=folder) as chain,
     ):
-        _describe(chain, folder, nodes)
         try:
+            _describe(chain, folder, nodes)
             status = _wait(chain, nodes)
         except KeyboardInterrupt:
             say("\nstopping")
