@@ -145,8 +145,8 @@ def _arguments() -> argparse.Namespace:
 
 def _peers() -> str | None:
     """What `make peers` made."""
-    found = Path(__file__).parents[1] / ".venv-peers/bin/python"
-    return str(found) if found.exists() else None
+    made = Path(__file__).parents[1] / ".venv-peers"
+    return str(made / "bin/python") if (made / ".installed").exists() else None
 
 
 def _write_updates(folder: Path, size: Size) -> None:

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from swarm_chain.errors import MalformedWeights
 
 Float64 = NDArray[np.float64]
-Floats = NDArray[np.float32] | NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)

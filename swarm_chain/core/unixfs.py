@@ -55,70 +55,38 @@ class _Link:
 
 
 class FileBuilder:
-    """Makes a file's blocks from bytes as they come, holding one chunk; `close` gives the root.
+    """Makes a file's tree from its chunks as they come; `close` gives the root.
 
     >>> builder = FileBuilder()
-    >>> builder.write(b"")
     >>> str(builder.close().cid)
     'bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku'
     """
 
     def __init__(self, put: Put | None = None) -> None:
         self._put = put
-        self._pending, self._filled = bytearray(), 0
         self._levels: list[list[_Link]] = [[]]
         self._size = 0
 
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Adds bytes to the file; their division into calls does not matter."""
-        view = memoryview(data).cast("B")
-        self._size += len(view)
-        while view:
-            if not self._filled and len(view) >= CHUNK:
-                self._leaf(view[:CHUNK])
-                view = view[CHUNK:]
-            else:
-                view = self._fill(view)
-
-    def _fill(self, view: memoryview) -> memoryview:
-        """What is left of bytes once the chunk that is being filled took some."""
-        # One piece of memory for all chunks: it is not asked for again and again.
-        self._pending = self._pending or bytearray(CHUNK)
-        taken = view[: CHUNK - self._filled]
-        self._pending[self._filled : self._filled + len(taken)] = taken
-        self._filled += len(taken)
-        if self._filled == CHUNK:
-            self._filled = 0
-            self._leaf(memoryview(self._pending))
-        return view[len(taken) :]
-
     def add(self, cid: Cid, chunk: bytes | memoryview) -> None:
-        """Adds a whole chunk, or the file's last, with its CID; not to be mixed with `write`."""
-        self._size += len(chunk)
-        self._keep(cid, chunk)
+        """Adds a whole chunk, or the file's last, with its CID."""
+        if self._put:
+            self._put(cid, bytes(chunk))
+        self.add_known(cid, len(chunk))
 
-    def add_leaf(self, cid: Cid, size: int) -> None:
-        """The same of a chunk that is nowhere to be put."""
+    def add_known(self, cid: Cid, size: int) -> None:
+        """Adds a chunk by its CID and size alone: whoever wants it put does so."""
         self._size += size
         self._add(0, _Link(cid, size, size))
 
     def close(self) -> File:
         """The finished file."""
-        if self._filled or not self._size:
-            self._leaf(memoryview(self._pending)[: self._filled])
+        if not self._size:
+            self.add(cid_of(b"", Codec.RAW), b"")
         level = 0
         while level + 1 < len(self._levels) or len(self._levels[level]) > 1:
             self._raise(level)
             level += 1
         return File(cid=self._levels[level][0].cid, size=self._size)
-
-    def _leaf(self, data: bytes | memoryview) -> None:
-        self._keep(cid_of(data, Codec.RAW), data)
-
-    def _keep(self, cid: Cid, data: bytes | memoryview) -> None:
-        if self._put:
-            self._put(cid, bytes(data))
-        self._add(0, _Link(cid, len(data), len(data)))
 
     def _add(self, level: int, link: _Link) -> None:
         if level == len(self._levels):

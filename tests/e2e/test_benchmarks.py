@@ -55,7 +55,7 @@ def test_merge__small__measures_every_rule_beside_reading_alone(tmp_path: Path) 
     out = tmp_path / "merge.json"
     command = [sys.executable, str(BENCHMARKS / "merge.py"), "--sizes", "5x0.3", "--repeats", "1", "--json", str(out)]
     done = subprocess.run(
-        [*command, "--rounds", "1", "--rules", "floor", "coordinate_median", "krum", "robust"],
+        [*command, "--peers", "", "--rounds", "1", "--rules", "floor", "coordinate_median", "krum", "robust"],
         capture_output=True,
         text=True,
         timeout=180,

@@ -27,13 +27,15 @@ def threads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.usefixtures("threads")
-def test_import__any_number_of_cores__gives_what_one_write_after_the_other_does(size: int, tmp_path: Path) -> None:
+def test_import__any_number_of_cores__gives_what_one_chunk_after_the_other_does(size: int, tmp_path: Path) -> None:
     data = os.urandom(size)
     path = tmp_path / "file"
     path.write_bytes(data)
     kept: dict[Cid, bytes] = {}
     builder = FileBuilder(kept.__setitem__)
-    builder.write(data)
+    for start in range(0, size, CHUNK):
+        chunk = data[start : start + CHUNK]
+        builder.add(cid_of(chunk, Codec.RAW), chunk)
     expected = builder.close()
     blocks: list[tuple[Cid, bytes]] = []
     assert import_file(path) == import_bytes(data) == expected

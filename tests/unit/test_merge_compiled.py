@@ -13,11 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from numba import config
 
 from swarm_chain.core import weights
 from swarm_chain.core.merge import Contribution, Rule, available, merge, parse_rule
 from swarm_chain.core.merge.available import load, pays
 from swarm_chain.core.merge.comparing import same_bits, same_ranks
+from swarm_chain.core.merge.compiled.vectors import _SOURCES, kept_in
 from swarm_chain.core.merge.coordinate_median import CoordinateMedian
 from swarm_chain.core.merge.kernels import kernel_of
 from swarm_chain.errors import MergeError
@@ -132,6 +134,23 @@ def test_load__the_compiler_is_there_and_does_not_work__is_none_and_says_why() -
     environment = os.environ | {"NUMBA_DISABLE_JIT": "1"}
     done = subprocess.run([sys.executable, "-c", script], env=environment, check=True, capture_output=True, text=True)
     assert "merging without Numba, which is installed and cannot be used here: NotImplementedError: " in done.stderr
+
+
+def test_kept_in__any_of_its_sources_changes__is_another_folder(tmp_path: Path) -> None:
+    sources = [tmp_path / name for name in ("one.py", "two.py")]
+    for source in sources:
+        source.write_text("x = 1")
+    first = kept_in(sources, "")
+    sources[1].write_text("x = 2")
+    assert kept_in(sources, "") != first
+    assert kept_in(sources, str(tmp_path / "told")).parent == tmp_path / "told"
+
+
+def test_load__what_is_compiled__is_kept_for_its_sources() -> None:
+    compiled: Any = load()
+    folders = {Path(one.stats.cache_path) for one in (compiled.weighted_sum, compiled.products)}
+    assert all(kept_in(_SOURCES, config.CACHE_DIR) in folder.parents for folder in folders)
+    assert {source.name for source in _SOURCES} >= {"vectors.py", "sums.py", "gram.py", "sorting.py"}
 
 
 def test_merge__a_network_cannot_be_compiled__is_numpys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -77,6 +77,45 @@ def test_merge__a_step_whose_elements_lie_across_chunks__remembers_each_where_it
         assert np.abs(kept - (update[name].astype(np.float64) - base[name])).max() < 1e-6
 
 
+@pytest.mark.parametrize(
+    "rule",
+    ["mean", "coordinate_median", "robust:f=1", "krum:f=1", "centered_clipping:step=momentum"],
+)
+def test_merge__float32_of_several_chunks__is_the_same_compiled(rule: str, tmp_path: Path) -> None:
+    chance = np.random.default_rng(3)
+    base, *updates = (
+        weights.encode({"a": chance.standard_normal(2 * CHUNK // 4 + 5, np.float32), "b": np.ones(3, np.float32) * n})
+        for n in range(6)
+    )
+    given = [Contribution(node=Address(bytes([n]) * 20), weights=one, samples=1) for n, one in enumerate(updates)]
+    found = []
+    for compiled in (False, True):
+        done = merge(
+            given,
+            rule=parse_rule(rule),
+            max_samples=1,
+            max_share_bps=10_000,
+            out=tmp_path / "out",
+            base=base,
+            state_out=tmp_path / "state",
+            compiled=compiled,
+            threads=2,
+            sync=False,
+        )
+        assert done is not None
+        found.append((done.file, done.state))
+    assert found[0] == found[1]
+    assert found[0][0].size > 2 * CHUNK
+
+
+def test_merge__the_state_cannot_be_put_in_place__leaves_no_result_either(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    update = weights.encode({"w": np.ones(3, np.float32)})
+    with pytest.raises(IsADirectoryError):
+        merged(update, tmp_path, "mean:step=momentum", base=update, state_out=tmp_path / "state")
+    assert [path.name for path in tmp_path.iterdir()] == ["state"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class FailsFirst(CoordinateMedian):
     """Fails for the first chunk once the second was begun, and takes its time for that."""

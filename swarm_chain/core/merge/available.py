@@ -48,11 +48,11 @@ def trusted_kernel(
     kernels: Kernels, rule: MergeRule, weighing: Weighing | None, mixed: WeightedSums | None, *, rounded: bool
 ) -> Kernel | None:
     """What merges blocks as a rule does, seen to give our bits; None where nothing that is compiled does."""
-    kernel = kernel_of(rule, weighing, mixed, kernels.updates)
+    kernel = kernel_of(rule, weighing, mixed, kernels.count)
     if weighing is not None or kernel is None or not isinstance(rule, RankedRule):
         return kernel
-    ranks = tuple(rule.ranks(kernels.updates))
-    is_right = _ranks_are_right(kernels.compiled, kernels.updates, ranks, mixed is not None, rounded)
+    ranks = tuple(rule.ranks(kernels.count))
+    is_right = _ranks_are_right(kernels.compiled, kernels.count, ranks, mixed is not None, rounded)
     return kernel if is_right else None
 
 

@@ -74,8 +74,9 @@ def merge(
         threads = threads or (1 if kernels is None else None)
         with Workers(threads) as workers:
             plan = plan_merge(recipe, inputs, workers, kernels, max_samples, max_share_bps)
-        remembered = StateFile.opened(opened, recipe.step, inputs.specs, state_out, sync=sync)
+        # The last to be opened is there first: a result never without what its step carries on.
         stream = opened.enter_context(replacing(out, sync=sync))
+        remembered = StateFile.opened(opened, recipe.step, inputs.specs, state_out, sync=sync)
         # Whatever happens, no thread writes any more when the files are closed.
         with Workers(threads) as workers:
             merged = write_merged(stream, remembered, Executor(inputs, plan, kernels), workers, block)

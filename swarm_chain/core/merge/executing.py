@@ -58,14 +58,18 @@ class Executor:
 
     @property
     def is_compiled(self) -> bool:
-        """Whether float32 is merged by compiled code."""
+        """Whether compiled code merges what it can."""
         return self._kernel is not None
+
+    def is_direct(self, spec: TensorSpec) -> bool:
+        """Whether compiled code writes a tensor's result where it belongs, and NumPy has no part in it."""
+        return self._plan.recipe.step is None and self._takes(spec)
 
     @property
     def element_bytes(self) -> int:
-        """What a thread holds of each element, besides the result."""
+        """What a thread holds of each element besides the result, where NumPy has a part in it."""
         rule, count, mixed = self._plan.recipe.rule, len(self.inputs.updates), self._plan.mixed
-        if self.is_compiled or not isinstance(rule, Rule):
+        if not isinstance(rule, Rule):
             return _SUMS
         size = 4 if mixed is None and rule.takes_rows else 8
         rows = sorting_plan(count, rule.ranks(count)).own if isinstance(rule, RankedRule) else count
@@ -78,7 +82,8 @@ class Executor:
             out[...] = lower_median([block.of(file) for file in self.inputs.updates])
             return {}
         check_arithmetic()
-        if self._plan.recipe.step is None and self._compiled(block, out):
+        if self.is_direct(block.spec):
+            self._compiled(block, out)
             self._check(out)
             return {}
         base = None if self.inputs.base is None else block.of(self.inputs.base)
@@ -89,11 +94,13 @@ class Executor:
             out[...] = from_float64(merged, dtype)
         return memory
 
-    def _compiled(self, block: Block, out: NDArray[Any]) -> bool:
-        """Whether compiled code wrote a block's result to `out`."""
+    def _takes(self, spec: TensorSpec) -> bool:
+        return self._kernels is not None and self._kernel is not None and self._kernels.takes(spec.name)
+
+    def _compiled(self, block: Block, out: NDArray[Any]) -> None:
         if self._kernels is None or self._kernel is None:
-            return False
-        return self._kernels.merge(self._kernel, block.spec.name, block.start, out)
+            raise TypeError("nothing is compiled here")
+        self._kernels.merge(self._kernel, block.spec.name, block.start, out)
 
     def _check(self, merged: NDArray[Any]) -> None:
         if np.isnan(merged.min(initial=0.0)):
@@ -102,11 +109,11 @@ class Executor:
 
     def _exact(self, block: Block, base: NDArray[Any] | None) -> Float64:
         """A block's result before the step, and before it is rounded."""
-        if self._kernel is not None:
-            merged: Float64 = self._scratch.array("merged", (block.stop - block.start,), np.float64)
-            if self._compiled(block, merged):
-                return merged
-        return self._merged(block, base)
+        if not self._takes(block.spec):
+            return self._merged(block, base)
+        merged: Float64 = self._scratch.array("merged", (block.stop - block.start,), np.float64)
+        self._compiled(block, merged)
+        return merged
 
     def _merged(self, block: Block, base: NDArray[Any] | None) -> Float64:
         rows = [block.of(file) for file in self.inputs.updates]

@@ -29,6 +29,7 @@ _SMALL_PRODUCT = 1 << 18
 _BYTES = 1024 * 1024
 """What is read of all updates at a time."""
 _COMPILED_BYTES = 4 * _BYTES
+"""The same for compiled code: with less, what Python does for each would be felt."""
 _PIECE = 320 * 1024
 MANTISSA = 53
 """Bits below which float64 holds every whole number."""
@@ -59,41 +60,44 @@ def products(
     """
     total: Float64 = np.zeros((len(files), len(files)))
     scratch, size = Scratch(), 4 * CHUNK * (len(files) + 1)
-    at_once = max(size, _BYTES if compiled is None else _COMPILED_BYTES)
+    at_once = _BYTES if compiled is None else _COMPILED_BYTES
     most = BY_NUMPY if compiled is None else COMPILED
-    releasing = Releasing(release, most=most, files=len(files) + 1, ahead=workers.count * at_once)
+    releasing = Releasing(release, most=most, files=len(files) + 1, ahead=workers.count * max(size, at_once))
 
     def of_span(span: _Span) -> Float64:
         found = _of_span(files, base, scratch, compiled, span)
         releasing.read(len(found) * size)
         return found
 
-    for parts in workers.in_order(of_span, _spans(base.specs, at_once // size)):
+    for parts in workers.in_order(of_span, _spans(base.specs, size, compiled)):
         for part in parts:
             total += part
     return total
 
 
-def _spans(specs: Specs, chunks: int) -> Iterator[_Span]:
+def _spans(specs: Specs, size: int, compiled: Compiled | None) -> Iterator[_Span]:
+    """What is taken at a time, of tensors of numbers; a chunk is `size` bytes in all updates."""
     for spec in specs:
         if DTYPES[spec.dtype].is_float:
-            for start, stop in blocks(spec.count, chunks * CHUNK):
+            at_once = _BYTES if compiled is None or not compiled.takes(spec.name) else _COMPILED_BYTES
+            for start, stop in blocks(spec.count, CHUNK * max(1, at_once // size)):
                 yield _Span(spec.name, start, stop)
 
 
 class Compiled(Protocol):
-    """What finds the products of each chunk of a span without NumPy; None where it cannot."""
+    """What finds the products of each chunk of a span without NumPy, of the tensors that it takes."""
 
-    def products(self, name: str, start: int, stop: int) -> Float64 | None: ...
+    def takes(self, name: str) -> bool: ...
+
+    def products(self, name: str, start: int, stop: int) -> Float64: ...
 
 
 def _of_span(
     files: Sequence[WeightsFile], base: WeightsFile, scratch: Scratch, compiled: Compiled | None, span: _Span
 ) -> Float64:
     """The products of each chunk."""
-    known = None if compiled is None else compiled.products(span.name, span.start, span.stop)
-    if known is not None:
-        return known
+    if compiled is not None and compiled.takes(span.name):
+        return compiled.products(span.name, span.start, span.stop)
     differences, lengths = _differences(files, base, span, scratch)
     bits = [(MANTISSA - max(length - 1, 0).bit_length()) // 2 for length in lengths]
     scales = _make_whole(differences, np.array(bits))

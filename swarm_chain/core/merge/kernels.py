@@ -35,32 +35,30 @@ class Kernels:
 
     def __init__(self, compiled: ModuleType, files: Sequence[WeightsFile]) -> None:
         self.compiled, self._files = compiled, files
-        self._addresses = {spec.name: _addresses(spec.name, files) for spec in files[0].specs if spec.dtype == "F32"}
+        placed = {spec.name: _addresses(spec.name, files) for spec in files[0].specs if spec.dtype == "F32"}
+        self._addresses = {name: addresses for name, addresses in placed.items() if addresses is not None}
 
     @property
-    def updates(self) -> int:
-        """How many there are besides the base."""
+    def count(self) -> int:
+        """How many updates there are."""
         return len(self._files) - 1
 
-    def products(self, name: str, start: int, stop: int) -> Float64 | None:
-        """The products of each chunk of some elements, as `gram` has them."""
-        addresses = self._addresses.get(name)
-        if addresses is None:
-            return None
-        count = len(addresses) - 1
-        found: Float64 = np.empty((-(-(stop - start) // CHUNK), count, count))
+    def takes(self, name: str) -> bool:
+        """Whether a tensor is float32, and lies where float32 does."""
+        return name in self._addresses
+
+    def products(self, name: str, start: int, stop: int) -> Float64:
+        """The products of each chunk of some elements, as `gram` has them, of a tensor that it takes."""
+        addresses = self._addresses[name]
+        found: Float64 = np.empty((-(-(stop - start) // CHUNK), self.count, self.count))
         self.compiled.products(addresses[:-1], addresses[-1], start, stop, found)
         return found
 
-    def merge(self, kernel: Kernel, name: str, start: int, out: NDArray[Any]) -> bool:
-        """Writes some elements of a result to `out`, of float64 or rounded to float32; False where it cannot."""
-        addresses = self._addresses.get(name)
-        if addresses is None:
-            return False
+    def merge(self, kernel: Kernel, name: str, start: int, out: NDArray[Any]) -> None:
+        """Writes some elements of a result to `out`, of float64 or rounded to float32, of a tensor that it takes."""
         which, given, places = kernel
         largest = _LARGEST if out.dtype.itemsize == 4 else np.inf
-        getattr(self.compiled, which)(addresses[list(places)], start, *given, largest, out)
-        return True
+        getattr(self.compiled, which)(self._addresses[name][list(places)], start, *given, largest, out)
 
 
 def _addresses(name: str, files: Sequence[WeightsFile]) -> Ints | None:

@@ -28,11 +28,6 @@ class Workers:
         self.count = threads or usable_processors()
         self._pool = ThreadPoolExecutor(self.count, thread_name_prefix="merge") if self.count > 1 else None
 
-    @property
-    def ahead(self) -> int:
-        """Items that may be worked on, or done, and not handed out yet."""
-        return 1 if self._pool is None else 2 * self.count + 1
-
     def in_order(self, work: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
         """What `work` makes of each item, in their order; a few are done ahead, never all."""
         if self._pool is None:
@@ -42,7 +37,7 @@ class Workers:
         try:
             for item in items:
                 ahead.append(self._pool.submit(work, item))
-                if len(ahead) >= self.ahead:
+                if len(ahead) > 2 * self.count:
                     yield ahead.popleft().result()
             while ahead:
                 yield ahead.popleft().result()

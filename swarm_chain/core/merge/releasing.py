@@ -6,8 +6,9 @@ from collections.abc import Callable
 from threading import Lock
 
 BY_NUMPY = 16 * 1024 * 1024
+"""Bytes of mapped files that are held while NumPy merges."""
 COMPILED = 64 * 1024 * 1024
-"""Bytes of mapped files that are held. Compiled code is done with 16 MiB so soon that giving them back is felt."""
+"""Bytes that are held while compiled code does, which is done with 16 MiB so soon that giving them back is felt."""
 _LEAST = 2 * 1024 * 1024
 _AROUND = 64 * 1024
 """Bytes that systems map at once where a byte of a file is read."""

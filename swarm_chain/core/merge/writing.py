@@ -42,11 +42,11 @@ class _Limits:
     scratch: int
     elements: int
     mapped: int
-    held: int
 
 
-_BY_NUMPY = _Limits(scratch=10 << 17, elements=1 << 15, mapped=31 << 17, held=releasing.BY_NUMPY)
-_COMPILED = _Limits(scratch=1 << 21, elements=1 << 17, mapped=6 << 20, held=releasing.COMPILED)
+_BY_NUMPY = _Limits(scratch=10 << 17, elements=1 << 15, mapped=31 << 17)
+_DIRECT = _Limits(scratch=0, elements=1 << 17, mapped=6 << 20)
+"""Of what compiled code writes where it belongs, and takes nothing for."""
 
 
 class Layout:
@@ -103,7 +103,7 @@ def write_merged(
     builder = FileBuilder()
     starts = range(0, layout.size, CHUNK)
     for start, cid in zip(starts, workers.in_order(writer.write_chunk, starts), strict=True):
-        builder.add_leaf(cid, min(CHUNK, layout.size - start))
+        builder.add_known(cid, min(CHUNK, layout.size - start))
     return builder.close()
 
 
@@ -122,10 +122,12 @@ class _Writer:
         self._stream, self._state, self._executor, self._layout = stream, state, executor, layout
         self._scratch = Scratch()
         self._files = len(executor.inputs.updates) + 1
-        limits = _COMPILED if executor.is_compiled else _BY_NUMPY
-        self._block = block or _block_size(self._files - 1, executor.element_bytes, limits)
-        ahead = workers.count * self._files * min(CHUNK, 4 * self._block)
-        self._releasing = Releasing(executor.inputs.release, most=limits.held, files=self._files, ahead=ahead)
+        self._block = block
+        self._by_numpy = _block_size(self._files - 1, executor.element_bytes, _BY_NUMPY)
+        self._direct = _block_size(self._files - 1, 0, _DIRECT)
+        most = releasing.COMPILED if executor.is_compiled else releasing.BY_NUMPY
+        ahead = workers.count * self._files * min(CHUNK, 4 * max(self._by_numpy, self._direct))
+        self._releasing = Releasing(executor.inputs.release, most=most, files=self._files, ahead=ahead)
 
     def write_chunk(self, start: int) -> Cid:
         """Writes the file's bytes from `start` on, a chunk of them or what is left; gives their CID."""
@@ -135,7 +137,8 @@ class _Writer:
         chunk[: len(beginning)] = np.frombuffer(beginning, np.uint8)
         for spec, first, last in self._layout.within(start, stop):
             place = self._layout.places[spec.name] - start
-            for at, end in blocks(last - first, self._block):
+            size = self._block or (self._direct if self._executor.is_direct(spec) else self._by_numpy)
+            for at, end in blocks(last - first, size):
                 self._merge(Block(spec, first + at, first + end), chunk, place)
         write_at(self._stream, chunk.data, start)
         return cid_of(chunk.data, Codec.RAW)
@@ -154,6 +157,7 @@ class _Writer:
         self._releasing.read(len(out) * self._files)
 
 
-def _block_size(count: int, held: int, limits: _Limits) -> int:
-    """Elements of a block, so that what it takes is the same for few updates and for many: `held` bytes of each."""
-    return min(limits.elements, max(_LEAST_BLOCK, min(limits.scratch // held, limits.mapped // (4 * count))))
+def _block_size(count: int, element_bytes: int, limits: _Limits) -> int:
+    """Elements of a block, so that what it takes is the same for few updates and for many."""
+    most = limits.scratch // element_bytes if element_bytes else limits.elements
+    return min(limits.elements, max(_LEAST_BLOCK, min(most, limits.mapped // (4 * count))))

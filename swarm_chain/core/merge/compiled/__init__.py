@@ -5,7 +5,7 @@ in registers or in tiles that fit a core's nearest cache, without the lock. Ever
 in its order. Imported by `available` alone, which compares it with NumPy before it is used.
 """
 
-from swarm_chain.core.merge.compiled.products import products
+from swarm_chain.core.merge.compiled.multiplying import products
 from swarm_chain.core.merge.compiled.ranks import mixed_ranked_mean, ranked_mean
 from swarm_chain.core.merge.compiled.sums import weighted_sum
 

@@ -2,17 +2,45 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 from llvmlite import binding, ir
 from numba import config, njit
+from numba.misc.appdirs import AppDirs
+
+from swarm_chain.core.merge import gram, sorting
 
 LANES = 16
 """Columns that are taken at once: of float32, the widest register."""
 FLOAT, DOUBLE, INT, SIZE = ir.FloatType(), ir.DoubleType(), ir.IntType(32), ir.IntType(64)
 
-strict = njit(nogil=True, cache=True)
-"""Compiled without liberties: what is added stays in its order, and is not fused."""
+_SOURCES = (*sorted(Path(__file__).parent.glob("*.py")), Path(gram.__file__), Path(sorting.__file__))
+"""All that what is compiled follows from."""
+
+
+def strict(function: Callable[..., Any]) -> Any:
+    """Compiled without liberties: what is added stays in its order, and is not fused. Kept on disk."""
+    known = config.CACHE_DIR
+    config.CACHE_DIR = str(kept_in(_SOURCES, known))
+    try:
+        return njit(nogil=True, cache=True)(function)
+    finally:
+        config.CACHE_DIR = known
+
+
+def kept_in(sources: Sequence[Path], cache: str) -> Path:
+    """The folder for what is compiled from just these sources, in Numba's own, if it was told one.
+
+    Numba looks whether the file of a function is the same, not whether those are that write its instructions.
+    """
+    beside = sources[0].parent
+    digest = sha256(b"".join(sha256(source.read_bytes()).digest() for source in sources)).hexdigest()
+    own = beside / "__pycache__" if os.access(beside, os.W_OK) else Path(AppDirs("swarm-chain").user_cache_dir)
+    return (Path(cache) if cache else own) / f"compiled-{digest[:16]}"
 
 
 def has_wide_registers() -> bool:

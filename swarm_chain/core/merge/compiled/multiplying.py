@@ -34,6 +34,8 @@ from swarm_chain.core.merge.gram import CHUNK, MANTISSA
 
 _TILE = 5 * 1024
 """Numbers of a tile: what the nearest cache holds. Where there are more rows it has fewer columns."""
+_LEAST_TILE = 128
+"""Columns of a tile for which it pays to fetch the sums of all products, and to put them back."""
 _SIDE, _SUMS = (5, 8) if has_wide_registers() else (3, 4)
 """Rows whose products with as many others are added up at once, and sums of each: what the registers hold."""
 _LARGEST = np.float32(np.finfo(np.float32).max)
@@ -188,7 +190,7 @@ def products(addresses, base, start, stop, out):
     """The products of each chunk of updates minus the base, as `gram` has them."""
     count = len(addresses)
     padded = -(-count // _SIDE) * _SIDE
-    tile = max(1, _TILE // padded // LANES) * LANES
+    tile = max(_LEAST_TILE, _TILE // padded // LANES * LANES)
     rows, sums = np.zeros((padded, tile)), np.empty((padded, padded, _SUMS))
     steps, scales = np.empty(count, np.float32), np.empty(count)
     for chunk in range(len(out)):
