@@ -125,8 +125,10 @@ class _Writer:
         self._block = block
         self._by_numpy = _block_size(self._files - 1, executor.element_bytes, _BY_NUMPY)
         self._direct = _block_size(self._files - 1, 0, _DIRECT)
-        most = releasing.COMPILED if executor.is_compiled else releasing.BY_NUMPY
-        ahead = workers.count * self._files * min(CHUNK, 4 * max(self._by_numpy, self._direct))
+        most, largest = releasing.BY_NUMPY, self._by_numpy
+        if executor.is_compiled:
+            most, largest = releasing.COMPILED, max(self._by_numpy, self._direct)
+        ahead = workers.count * self._files * min(CHUNK, 4 * largest)
         self._releasing = Releasing(executor.inputs.release, most=most, files=self._files, ahead=ahead)
 
     def write_chunk(self, start: int) -> Cid:
