@@ -223,7 +223,7 @@ class Case:
     @property
     def is_of_a_block(self) -> bool:
         """Whether it is the victim that is served badly."""
-        return self.file == FILE and not self.in_cars
+        return self.content is not None and not self.in_cars
 
 
 CASES: dict[str, Case] = {}
@@ -898,7 +898,10 @@ def read_all(store: UpdateStore, file: File) -> bytes:
 
 
 def _victim(store: UpdateStore) -> bytes:
-    """The block that is served badly: of several gateways, the first is asked for the first block."""
+    """The block that is served badly, as the first that is asked for: the first gateway is asked for it.
+
+    For a second one, whichever answered faster would be.
+    """
     return store.get(VICTIM)
 
 

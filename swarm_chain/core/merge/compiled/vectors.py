@@ -25,7 +25,7 @@ _SOURCES = (*sorted(Path(__file__).parent.glob("*.py")), Path(gram.__file__), Pa
 def strict(function: Callable[..., Any]) -> Any:
     """Compiled without liberties: what is added stays in its order, and is not fused. Kept on disk."""
     known = config.CACHE_DIR
-    config.CACHE_DIR = str(kept_in(_SOURCES, known))
+    config.CACHE_DIR = _KEPT
     try:
         return njit(nogil=True, cache=True)(function)
     finally:
@@ -41,6 +41,9 @@ def kept_in(sources: Sequence[Path], cache: str) -> Path:
     digest = sha256(b"".join(sha256(source.read_bytes()).digest() for source in sources)).hexdigest()
     own = beside / "__pycache__" if os.access(beside, os.W_OK) else Path(AppDirs("swarm-chain").user_cache_dir)
     return (Path(cache) if cache else own) / f"compiled-{digest[:16]}"
+
+
+_KEPT = str(kept_in(_SOURCES, config.CACHE_DIR))
 
 
 def has_wide_registers() -> bool:
