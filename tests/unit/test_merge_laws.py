@@ -194,3 +194,26 @@ def test_robust__what_it_stands_for__is_written_out() -> None:
         "before_f": 2,
         "step": "momentum",
     }
+
+
+CANCELLING = (
+    "geometric_median:before=nearest_neighbour_mixing,before_f=1",
+    "trimmed_mean:f=1,before=nearest_neighbour_mixing+norm_clipping,before_f=1",
+    "centered_clipping:before=nearest_neighbour_mixing,before_f=1",
+    "krum:f=1,before=nearest_neighbour_mixing,before_f=1",
+)
+
+
+@pytest.mark.parametrize("rule", CANCELLING)
+@settings(max_examples=60, deadline=None)
+@given(seed=SEEDS)
+def test_merge__an_update_that_cancels_its_neighbours__is_merged(rule: str, seed: int) -> None:
+    """What is mixed with it has length zero, and what is rounded of that less than zero."""
+    rng = np.random.default_rng(seed)
+    base = rng.normal(size=40).astype(np.float32)
+    near = [base + np.float32(0.01) * rng.normal(size=40).astype(np.float32) for _ in range(2)]
+    far = base + np.float32(0.03) * rng.normal(size=40).astype(np.float32)
+    hostile = base - ((near[0] - base) + (near[1] - base))
+    found = merged(rule, np.array([*near, far, hostile]), base)
+    assert np.isfinite(found).all()
+    assert np.abs(found - base).max() <= np.abs(far - base).max() + 1e-6

@@ -35,7 +35,8 @@ class Distances:
 
     def norms(self) -> list[float]:
         """How far each update is from the base."""
-        return [math.sqrt(value) for value in self.products.diagonal().tolist()]
+        # Of mixed updates that cancel each other, what is rounded can come out below zero.
+        return [math.sqrt(max(value, 0.0)) for value in self.products.diagonal().tolist()]
 
     def between(self) -> list[list[float]]:
         """The squared distances from each update to each."""
