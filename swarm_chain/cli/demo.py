@@ -134,7 +134,7 @@ def demo(
     task, data = _dealt(task, data, nodes=nodes, seed=seed)
     recipe = parse_rule(rule)
     recipe.require(nodes)
-    if warning := recipe.warning(nodes):
+    for warning in recipe.warnings(nodes):
         say(f"warning: {warning}")
     settings = DemoSettings(
         nodes=nodes,

@@ -53,7 +53,9 @@ def _window(name: str, default: str, meaning: str) -> Callable[[F], F]:
     help="How updates are merged, with the rule's parameters where it has any: trimmed_mean:f=1; robust:f=1 for what "
     "is known to withstand most; or your own rule, whose source goes into the stores: my_rule.py:MyRule.",
 )
-@click.option("--max-samples", metavar="N", type=click.IntRange(min=1), help="Most samples that an update counts for.")
+@click.option(
+    "--max-samples", metavar="N", type=click.IntRange(1, (1 << 64) - 1), help="Most samples that an update counts for."
+)
 @click.option(
     "--max-share-bps",
     metavar="N",
@@ -201,7 +203,8 @@ def deploy(
     )
     _report(report, plan, specs)
     _tolerances(plan.config, nodes)
-    say(about_rule)
+    for line in about_rule:
+        say(line)
     if dry_run:
         return
     if plan.earlier is None:
@@ -232,8 +235,9 @@ def _check_size(nodes: int | None) -> None:
         )
 
 
-def _check_rule(plan: Plan, nodes: int | None) -> str:
+def _check_rule(plan: Plan, nodes: int | None) -> list[str]:
     """What the merge rule needs, for people. Raises `MergeError` where so many nodes can never give it."""
+    from swarm_chain.cli.merges import unused_caps
     from swarm_chain.core.merge import rule_of
     from swarm_chain.errors import RuleNotAccepted
 
@@ -241,14 +245,15 @@ def _check_rule(plan: Plan, nodes: int | None) -> str:
     try:
         recipe = rule_of(merge)
     except RuleNotAccepted:
-        return f"the merge rule {merge.rule} is the earlier swarm's, and was not accepted here: see that it suits"
+        return [f"the merge rule {merge.rule} is the earlier swarm's, and was not accepted here: see that it suits"]
+    warnings = list(unused_caps(merge, recipe.rule, nodes))
     if nodes is not None:
         recipe.require(nodes)
-        if warning := recipe.warning(nodes):
-            return f"warning: {warning}"
+        warnings += recipe.warnings(nodes)
     needed = recipe.minimum_updates
-    planned = f", planned for {nodes} nodes" if nodes else ""
-    return f"merge: {recipe}{planned}; a round with fewer than {needed} update{'s' * (needed > 1)} changes nothing"
+    planned = f", planned for {nodes} node{'s' * (nodes > 1)}" if nodes else ""
+    changes = f"a round with fewer than {needed} update{'s' * (needed > 1)} changes nothing"
+    return [f"merge: {recipe}{planned}; {changes}", *(f"warning: {warning}" for warning in warnings)]
 
 
 def _store(plan: Plan, specs: Sequence[str]) -> None:

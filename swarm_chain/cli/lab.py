@@ -123,8 +123,8 @@ def lab(
         nodes=nodes,
         byzantine=byzantine,
         alpha=alpha,
-        rules=tuple(rules.split()) if rules else usual_rules(nodes, byzantine),
-        attacks=tuple(attacks.split()) if attacks else tuple(ATTACKS),
+        rules=tuple(rules.split()) if rules is not None else usual_rules(nodes, byzantine),
+        attacks=tuple(attacks.split()) if attacks is not None else tuple(ATTACKS),
         seeds=tuple(range(seeds)),
         rounds=rounds,
     )
@@ -182,7 +182,7 @@ def _show(report: LabReport) -> None:
     show(_grid(report, lambda cell: "-" if cell.loss is None else f"{cell.loss:.3f}", ()))
     click.echo("what rules make of honest updates, and how often attackers were merged")
     show(_treatments(report))
-    for line in _confirmations(report):
+    for line in (*stopped(report), *_confirmations(report)):
         click.echo(line)
 
 
@@ -231,6 +231,15 @@ def _treatment_row(report: LabReport, rule: str) -> Sequence[object]:
         *(attacked.rejected, attacked.light, attacked.honest),
         f"{attacked.attackers.get('included', 0)} of {sent}",
     )
+
+
+def stopped(report: LabReport) -> Iterable[str]:
+    """Games that ended before their last round, and why: they are scored by the model they had come to."""
+    for rule in report.settings.rules:
+        games = [game for game in report.games if game.rule == rule]
+        reasons = [game.stopped for game in games if game.stopped is not None]
+        if reasons:
+            yield f"ended early: {len(reasons)} of {len(games)} games under {rule}, the first because {reasons[0]}"
 
 
 def _confirmations(report: LabReport) -> Iterable[str]:

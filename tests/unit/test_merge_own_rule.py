@@ -135,6 +135,7 @@ def test_parse_rule__a_file_without_a_rule_to_use__raises_merge_error(
         parse_rule(text.format(file=file))
 
 
+NAME = '    name: ClassVar[str] = "wrong"'
 CHANGING = """
 import time
 from dataclasses import dataclass
@@ -148,6 +149,19 @@ class Wrong(Rule):
 
     def combine(self, updates, shares):
         return {body}
+"""
+WEIGHING = """
+from dataclasses import dataclass
+from typing import ClassVar
+import numpy as np
+from swarm_chain.core.merge import Weighing, WeighingRule
+
+@dataclass(frozen=True, kw_only=True)
+class Wrong(WeighingRule):
+    name: ClassVar[str] = "wrong"
+
+    def weigh(self, distances, shares):
+        return {gives}
 """
 
 
@@ -163,17 +177,86 @@ class Wrong(Rule):
         ("updates", "gave no row of float64"),
         ("updates[0].astype(np.float32)", "gave no row of float64"),
         ("exit(3)", "cannot merge: SystemExit: 3"),
+        ("None", "gave no row of float64"),
     ],
 )
+@pytest.mark.parametrize("takes_rows", [False, True])
 def test_parse_rule__a_rule_that_gives_no_one_result__raises_merge_error(
-    body: str, message: str, tmp_path: Path
+    body: str, message: str, takes_rows: bool, tmp_path: Path
 ) -> None:
-    (tmp_path / "wrong.py").write_text(CHANGING.format(body=body))
+    source = CHANGING.format(body=body.replace("updates", "np.asarray(updates, np.float64)") if takes_rows else body)
+    if takes_rows:
+        source = source.replace(NAME, f"{NAME}\n    takes_rows: ClassVar[bool] = True")
+    (tmp_path / "wrong.py").write_text(source)
     with pytest.raises(MergeError, match=message):
         parse_rule(str(tmp_path / "wrong.py"))
 
 
-NAME = '    name: ClassVar[str] = "wrong"'
+def test_parse_rule__a_rule_that_writes_to_the_files_it_is_given__raises_merge_error(tmp_path: Path) -> None:
+    source = CHANGING.format(body="np.add(updates[0], 1.0, out=updates[0])")
+    (tmp_path / "wrong.py").write_text(source.replace(NAME, f"{NAME}\n    takes_rows: ClassVar[bool] = True"))
+    with pytest.raises(MergeError, match="cannot merge: ValueError"):
+        parse_rule(str(tmp_path / "wrong.py"))
+
+
+@pytest.mark.parametrize(
+    ("ranks", "message"),
+    [
+        ("[count]", r"gave \(5,\) as ranks of 5 values"),
+        ("[-1]", "as ranks of 5 values"),
+        ("[]", r"gave \(\) as ranks"),
+        ("[0.5]", "as ranks of 5 values"),
+        ("{}[count]", "cannot merge: KeyError"),
+        ("None", "cannot merge: TypeError"),
+    ],
+)
+def test_parse_rule__a_rule_of_no_ranks__raises_merge_error(ranks: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "wrong.py").write_text(
+        f"""
+from dataclasses import dataclass
+from typing import ClassVar
+from swarm_chain.core.merge.ranked_rule import RankedRule
+
+@dataclass(frozen=True, kw_only=True)
+class Wrong(RankedRule):
+    name: ClassVar[str] = "wrong"
+
+    def ranks(self, count):
+        return {ranks}
+"""
+    )
+    with pytest.raises(MergeError, match=message):
+        parse_rule(f"{tmp_path / 'wrong.py'}:Wrong")
+
+
+@pytest.mark.parametrize(
+    ("gives", "message"),
+    [
+        ("Weighing(updates=(1e30, -1e30, 1.0, 0.0, 0.0))", "gave no part for each of 5 updates"),
+        ("Weighing(updates=(1e30,) * 5, base=1 - 5e30)", "gave no part for each of 5 updates"),
+        ("Weighing(updates=(0.0,) * 5)", "gave no part for each of 5 updates"),
+        ("Weighing(updates=(0.25,) * 4)", "gave no part for each of 5 updates"),
+        ("Weighing(updates=(float('nan'),) * 5)", "gave no part for each of 5 updates"),
+        ("Weighing(updates=(1 + 0j, 0.0, 0.0, 0.0, 0.0))", "gave no part for each of 5 updates"),
+        ("Weighing(updates=('1', 0.0, 0.0, 0.0, 0.0))", "gave no part for each of 5 updates"),
+        ("None", "cannot merge: AttributeError"),
+    ],
+)
+def test_parse_rule__a_rule_that_gives_no_parts__raises_merge_error(gives: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "wrong.py").write_text(WEIGHING.format(gives=gives))
+    with pytest.raises(MergeError, match=message):
+        parse_rule(str(tmp_path / "wrong.py"))
+
+
+@pytest.mark.parametrize("part", ["np.float32(0.5)", "np.float64(0.5)"])
+def test_merge__a_rule_that_gives_numpys_numbers__merges_by_them(part: str, tmp_path: Path) -> None:
+    (tmp_path / "half.py").write_text(WEIGHING.format(gives=f"Weighing(updates=({part}, 0, 0, 0, 0), base={part})"))
+    updates = [{"a": np.full(3, 1.1, np.float32)} for _ in range(5)]
+    done = merge_parameters(parse_rule(str(tmp_path / "half.py")), {"a": np.zeros(3, np.float32)}, updates)
+    assert done.parameters["a"].tolist() == [np.float32(1.1) / 2] * 3
+    assert done.rejected == (1, 2, 3, 4)
+
+
 COMBINE = "    def combine"
 
 
@@ -183,6 +266,12 @@ COMBINE = "    def combine"
         ("frozen=True, ", "", "no finished rule: make it a frozen, keyword-only dataclass"),
         (NAME, '    name: ClassVar[str] = "krum"', "a merge rule that ships is called krum"),
         (NAME, f"{NAME}\n    some: list = ()", "fields of int, float, str or bool"),
+        (NAME, f"{NAME}\n    some: int | None = None", "fields of int, float, str or bool"),
+        (
+            COMBINE,
+            f"    minimum_updates = 10**9\n\n{COMBINE}",
+            r"needs 1,000,000,000 updates; a round has 10,000",
+        ),
         (COMBINE, f"    minimum_updates = 2.5\n\n{COMBINE}", r"needs 2\.5 updates; give a whole number"),
         (COMBINE, f"    minimum_updates = property(lambda self: 1 // 0)\n\n{COMBINE}", "ZeroDivisionError"),
         (COMBINE, f"    def __post_init__(self):\n        1 / 0\n\n{COMBINE}", "ZeroDivisionError"),

@@ -218,10 +218,29 @@ def test_require__nodes_that_can_never_meet_a_rule__raises_merge_error(text: str
         parse_rule(text).require(4)
 
 
-def test_warning__krum_below_twice_f_and_three__says_from_when_on_it_withstands() -> None:
-    assert "from 7 on" in (parse_rule("krum:f=2").warning(6) or "")
-    assert parse_rule("krum:f=2").warning(7) is None
-    assert parse_rule("mean").warning(1) is None
+def test_require__one_node__is_said_in_the_singular() -> None:
+    with pytest.raises(MergeError, match="and 1 node gives no more than 1"):
+        parse_rule("robust:f=1").require(1)
+
+
+def test_warnings__krum_below_twice_f_and_three__says_from_when_on_it_withstands() -> None:
+    assert "from 7 on" in "".join(parse_rule("krum:f=2").warnings(6))
+    assert list(parse_rule("krum:f=2").warnings(7)) == []
+    assert list(parse_rule("mean").warnings(1)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "nodes"), [("robust:f=1", 4), ("trimmed_mean:f=2", 7), ("krum:f=1", 5), ("multi_krum:f=1,m=3", 5)]
+)
+def test_warnings__so_few_nodes_that_the_dishonest_can_stop_it__says_how_many_are_enough(text: str, nodes: int) -> None:
+    assert list(parse_rule(text).warnings(nodes)) == []
+    said = list(parse_rule(text).warnings(nodes - 1))
+    assert f"plan for {nodes} nodes or more" in said[-1]
+
+
+def test_parse_rule__robust_with_other_things_before_it__takes_f_for_those_that_have_it() -> None:
+    assert parse_rule("robust:f=1,before=norm_clipping").parameters == {"f": 1, "before": "norm_clipping"}
+    assert parse_rule("robust:f=2,before_f=1").parameters["before_f"] == 1
 
 
 @pytest.mark.parametrize(
@@ -233,6 +252,15 @@ def test_warning__krum_below_twice_f_and_three__says_from_when_on_it_withstands(
         ("mean:before=nearest_neighbour_mixing", "needs before_f"),
         ("mean:before=nearest_neighbour_mixing,before_f=-1", "before_f of a merge is -1"),
         ("mean:before=nearest_neighbour_mixing,before_f=0.5", "pass a whole number"),
+        ("robust:f=-1", "f of the merge rule trimmed_mean is -1"),
+        ("robust:f=a", "f of the merge rule trimmed_mean is 'a'; pass a whole number"),
+        ("trimmed_mean:f=99999999999999999999", "f of the merge rule trimmed_mean is 9999"),
+        ("krum:f=10001", "f of the merge rule krum is 10001"),
+        ("multi_krum:f=1,m=10001", "m of the merge rule multi_krum is 10001"),
+        ("mean:before=1", "before is 1, and names what is done first"),
+        ("geometric_median:smoothing=1e308", "pass a small part"),
+        ("geometric_median:iterations=10001", "pass 1 to 10,000"),
+        ("centered_clipping:iterations=1000000000000", "pass 1 to 10,000"),
         ("mean:before_f=1", "before_f needs before"),
         ("krum:f=-1", "f of the merge rule krum is -1"),
         ("multi_krum:f=1", "needs m"),

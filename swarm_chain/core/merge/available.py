@@ -51,7 +51,7 @@ def trusted_kernel(
     kernel = kernel_of(rule, weighing, mixed, kernels.count)
     if weighing is not None or kernel is None or not isinstance(rule, RankedRule):
         return kernel
-    ranks = tuple(rule.ranks(kernels.count))
+    ranks = rule.checked_ranks(kernels.count)
     is_right = _ranks_are_right(kernels.compiled, kernels.count, ranks, mixed is not None, rounded)
     return kernel if is_right else None
 

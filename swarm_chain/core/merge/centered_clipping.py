@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from swarm_chain.core.merge.distances import lower_middle
-from swarm_chain.core.merge.rule import Distances, Weighing, WeighingRule, at_least
+from swarm_chain.core.merge.rule import Distances, Weighing, WeighingRule, at_least, within
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +22,7 @@ class CenteredClipping(WeighingRule):
     radius: float = 0.0
 
     def __post_init__(self) -> None:
-        at_least("iterations of the merge rule centered_clipping", self.iterations, 1, "pass one or more")
+        within("iterations of the merge rule centered_clipping", self.iterations, 1, 10_000, "pass 1 to 10,000")
         at_least("radius of the merge rule centered_clipping", self.radius, 0, "pass a distance, or 0 for the median")
 
     def weigh(self, distances: Distances, shares: tuple[float, ...]) -> Weighing:

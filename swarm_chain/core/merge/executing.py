@@ -72,7 +72,7 @@ class Executor:
         if not isinstance(rule, Rule):
             return _SUMS
         size = 4 if mixed is None and rule.takes_rows else 8
-        rows = sorting_plan(count, rule.ranks(count)).own if isinstance(rule, RankedRule) else count
+        rows = sorting_plan(count, rule.checked_ranks(count)).own if isinstance(rule, RankedRule) else count
         return _SUMS + size * (rows if mixed is None else rows + count)
 
     def run(self, block: Block, out: NDArray[Any]) -> Memory:
@@ -126,14 +126,14 @@ class Executor:
         return self._combined(rule, rows if mixed is None else mixed.of(with_base))
 
     def _combined(self, rule: Rule, rows: Sequence[NDArray[Any]]) -> Float64:
-        if rule.takes_rows and rows[0].dtype in (np.float32, np.float64):
-            return rule.combine(rows, self._plan.shares)  # type: ignore[arg-type]  # it says so
-        stack = self._scratch.array("rows", (len(rows), len(rows[0])), self._working(rule, rows[0]))
-        for place, row in zip(stack, rows, strict=True):
-            # Casting assignment: both hold all numbers of the formats that are put there.
-            place[...] = row
+        given: Any = rows
+        if not rule.takes_rows or rows[0].dtype not in (np.float32, np.float64):
+            given = self._scratch.array("rows", (len(rows), len(rows[0])), self._working(rule, rows[0]))
+            for place, row in zip(given, rows, strict=True):
+                # Casting assignment: both hold all numbers of the formats that are put there.
+                place[...] = row
         with blamed_on(type(rule)):
-            found = rule.combine(stack, self._plan.shares)
+            found = rule.combine(given, self._plan.shares)
         if not isinstance(found, np.ndarray) or found.dtype != np.float64 or found.shape != rows[0].shape:
             raise MergeError(f"the merge rule {rule.name} gave no row of float64 for a block; use another rule")
         return found

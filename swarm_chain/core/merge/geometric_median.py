@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from swarm_chain.core.merge.distances import lower_middle
-from swarm_chain.core.merge.rule import Distances, Weighing, WeighingRule, at_least
+from swarm_chain.core.merge.rule import Distances, Weighing, WeighingRule, within
 
 _LEAST = 2.0**-500
 
@@ -25,8 +25,8 @@ class GeometricMedian(WeighingRule):
     smoothing: float = 1e-6
 
     def __post_init__(self) -> None:
-        at_least("iterations of the merge rule geometric_median", self.iterations, 1, "pass one or more")
-        at_least("smoothing of the merge rule geometric_median", self.smoothing, 1e-12, "pass a small part, like 1e-6")
+        within("iterations of the merge rule geometric_median", self.iterations, 1, 10_000, "pass 1 to 10,000")
+        within("smoothing of the merge rule geometric_median", self.smoothing, 1e-12, 1, "pass a small part, like 1e-6")
 
     def weigh(self, distances: Distances, shares: tuple[float, ...]) -> Weighing:
         apart = distances.norms()

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from swarm_chain.core.merge.rule import Distances, Weighing, WeighingRule, at_least
+from swarm_chain.core.merge.rule import MOST_UPDATES, Distances, Weighing, WeighingRule, within
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +17,7 @@ class Krum(WeighingRule):
     f: int
 
     def __post_init__(self) -> None:
-        at_least("f of the merge rule krum", self.f, 0, "pass how many nodes may be dishonest")
+        within("f of the merge rule krum", self.f, 0, MOST_UPDATES, "pass how many nodes may be dishonest")
 
     @property
     def minimum_updates(self) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 
 from swarm_chain.core.dtypes import Float64
 from swarm_chain.core.merge.distances import Distances, lower_middle
-from swarm_chain.core.merge.rule import at_least
+from swarm_chain.core.merge.rule import MOST_UPDATES, within
 
 
 class Mixing(ABC):
@@ -53,7 +53,7 @@ class NearestNeighbourMixing(Mixing):
     f: int
 
     def __post_init__(self) -> None:
-        at_least("before_f of a merge", self.f, 0, "pass how many nodes may be dishonest")
+        within("before_f of a merge", self.f, 0, MOST_UPDATES, "pass how many nodes may be dishonest")
 
     @property
     def minimum_updates(self) -> int:

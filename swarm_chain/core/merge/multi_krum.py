@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from swarm_chain.core.merge.krum import equal_parts, nearest
-from swarm_chain.core.merge.rule import Distances, Weighing, WeighingRule, at_least
+from swarm_chain.core.merge.rule import MOST_UPDATES, Distances, Weighing, WeighingRule, within
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,8 +18,8 @@ class MultiKrum(WeighingRule):
     m: int
 
     def __post_init__(self) -> None:
-        at_least("f of the merge rule multi_krum", self.f, 0, "pass how many nodes may be dishonest")
-        at_least("m of the merge rule multi_krum", self.m, 1, "pass how many updates to keep")
+        within("f of the merge rule multi_krum", self.f, 0, MOST_UPDATES, "pass how many nodes may be dishonest")
+        within("m of the merge rule multi_krum", self.m, 1, MOST_UPDATES, "pass how many updates to keep")
 
     @property
     def minimum_updates(self) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 
@@ -19,6 +21,11 @@ from swarm_chain.core.merge.recipe import Recipe
 from swarm_chain.core.merge.rule import Rule, Weighing, WeighingRule
 from swarm_chain.core.merge.weighting import node_weights, shares_of, weights_of_parts
 from swarm_chain.errors import MergeError
+
+_MOST = 1e6
+"""Of an update in a result, where the base's part is below zero."""
+_NEAR = 1e-6
+"""How near to 1 parts add up."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +58,7 @@ def plan_merge(
     if not isinstance(rule, WeighingRule):
         raise MergeError(f"the merge rule {rule.name} neither combines nor weighs; derive it from Rule")
     with blamed_on(type(rule)):
-        weighing = rule.weigh(distances, shares)
-        _check_weighing(weighing, recipe, count)
+        weighing = _checked(rule.weigh(distances, shares), recipe, count)
     if rows is not None:
         weighing = _along(weighing.updates, weighing.base, rows)
     counted = weights if rows is None and not rule.needs_distances else weights_of_parts(weighing.updates)
@@ -90,6 +96,18 @@ def _along(updates: Sequence[float], base: float, rows: Float64) -> Weighing:
     return Weighing(updates=tuple(found[:-1]), base=found[-1])
 
 
-def _check_weighing(weighing: Weighing, recipe: Recipe, count: int) -> None:
-    if len(weighing.updates) != count or not np.isfinite([*weighing.updates, weighing.base]).all():
-        raise MergeError(f"the merge rule {recipe.name} gave no part for each of {count} updates; use another rule")
+def _checked(weighing: Weighing, recipe: Recipe, count: int) -> Weighing:
+    """The same in Python's numbers. Nobody counts for less than nothing: weights are whole numbers from zero on."""
+    parts = (*weighing.updates, weighing.base)
+    if (
+        len(parts) != count + 1
+        or not all(isinstance(part, Real) for part in parts)
+        or not all(0.0 <= part <= _MOST for part in weighing.updates)
+        or not abs(math.fsum(parts) - 1.0) < _NEAR
+    ):
+        raise MergeError(
+            f"the merge rule {recipe.name} gave no part for each of {count} updates, from 0 on, which with the base's "
+            "add up to 1; use another rule"
+        )
+    *updates, base = map(float, parts)
+    return Weighing(updates=tuple(updates), base=base)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -42,19 +42,32 @@ class Recipe:
     def require(self, updates: int) -> None:
         """Returns if so many updates can be merged. Raises `MergeError`."""
         if updates < self.minimum_updates:
+            give = "1 node gives" if updates == 1 else f"{updates} nodes give"
             raise MergeError(
-                f"the merge rule {self} needs {self.minimum_updates} updates, and {updates} nodes give no more than "
-                f"{updates}: take more nodes, or parameters against fewer dishonest ones"
+                f"the merge rule {self} needs {self.minimum_updates} updates, and {give} no more than {updates}: "
+                "take more nodes, or parameters against fewer dishonest ones"
             )
 
-    def warning(self, updates: int) -> str | None:
-        """What people should know who merge so many updates, if anything."""
-        if updates >= self.safe_updates:
-            return None
-        return (
-            f"the merge rule {self} merges {updates} updates, and withstands dishonest ones as it says from "
-            f"{self.safe_updates} on"
-        )
+    def warnings(self, nodes: int) -> Iterator[str]:
+        """What people should know who plan a swarm of so many nodes."""
+        if nodes < self.safe_updates:
+            yield (
+                f"the merge rule {self} merges {nodes} updates, and withstands dishonest ones as it says from "
+                f"{self.safe_updates} on"
+            )
+        needed = self.minimum_updates + self.against
+        if nodes < needed:
+            yield (
+                f"a round with fewer than {self.minimum_updates} updates changes nothing, and of {nodes} nodes "
+                f"{self.against} can bring that about, by updates that are left out or never come: "
+                f"plan for {needed} nodes or more"
+            )
+
+    @property
+    def against(self) -> int:
+        """The most dishonest nodes that its parameters, `f` and `before_f`, speak of."""
+        spoken = (self.parameters.get(name, 0) for name in ("f", BEFORE_F))
+        return max(value if type(value) is int else 0 for value in spoken)
 
     @property
     def needs_distances(self) -> bool:
@@ -81,18 +94,20 @@ def make_recipe(kind: type[MergeRule], parameters: Mapping[str, Scalar]) -> Reci
     """The recipe with these parameters. Raises `MergeError` naming what is missing, unknown or of the wrong kind."""
     _require_free_names(kind)
     given = dict(parameters)
-    before = _before(given.pop(BEFORE, None), given.pop(BEFORE_F, None))
-    step_name = given.pop(STEP, None)
-    step = _step(step_name, {name: given.pop(name) for name in list(given) if name.startswith("step_")})
+    before, before_f, step = (given.pop(name, None) for name in (BEFORE, BEFORE_F, STEP))
+    of_step = {name: given.pop(name) for name in list(given) if name.startswith("step_")}
+    # The rule first: a preset gives its `f` to what comes before it too, and nobody typed that.
     with blamed_on(kind):
-        return Recipe(rule=make_rule(kind, given), before=before, step=step)
+        rule = make_rule(kind, given)
+    return Recipe(rule=rule, before=_before(before, before_f), step=_step(step, of_step))
 
 
 def _before(names: Scalar | None, f: Scalar | None) -> tuple[Mixing, ...]:
     if names is None and f is None:
         return ()
     if not isinstance(names, str):
-        raise MergeError(f"before_f needs before; write before={NearestNeighbourMixing.name},before_f=1")
+        problem = "before_f needs before" if names is None else f"before is {names!r}, and names what is done first"
+        raise MergeError(f"{problem}; write before={NearestNeighbourMixing.name},before_f=1")
     made = tuple(_mixing(name, f) for name in names.split("+"))
     if len({one.name for one in made}) != len(made):
         raise MergeError(f"before={names} has the same twice; name each once")
@@ -142,8 +157,9 @@ Preset = Callable[[Mapping[str, Scalar]], dict[str, Scalar]]
 def robust(given: Mapping[str, Scalar]) -> dict[str, Scalar]:
     """The parameters of the preset `robust`: a trimmed mean of clipped and mixed updates, against `f` of the nodes."""
     f = given.get("f", 1)
-    usual: dict[str, Scalar] = {"f": f, BEFORE: "norm_clipping+nearest_neighbour_mixing", BEFORE_F: f}
-    return {**usual, **given}
+    usual: dict[str, Scalar] = {"f": f, BEFORE: "norm_clipping+nearest_neighbour_mixing"}
+    found = {**usual, **given}
+    return {BEFORE_F: f, **found} if NearestNeighbourMixing.name in str(found[BEFORE]).split("+") else found
 
 
 PRESETS: Mapping[str, tuple[str, Preset]] = {"robust": ("trimmed_mean", robust)}

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from swarm_chain.core.cids import Cid
+from swarm_chain.core.documents import MAX_REVEALED
 from swarm_chain.core.dtypes import Float64
 from swarm_chain.core.fields import Scalar
 from swarm_chain.core.merge.distances import Distances
@@ -18,6 +19,8 @@ from swarm_chain.core.unixfs import import_file
 from swarm_chain.errors import MergeError
 
 ENTRY_POINTS = "swarm_chain.rules"
+MOST_UPDATES = MAX_REVEALED
+"""Of a merge: a round's result has room for no more."""
 _KINDS: Mapping[str, tuple[type, ...]] = {"int": (int,), "float": (float, int), "str": (str,), "bool": (bool,)}
 
 _WORDS = {"int": "a whole number", "float": "a number", "str": "a text", "bool": "true or false"}
@@ -156,13 +159,19 @@ def at_least(what: str, value: float, least: float, advice: str) -> None:
         raise MergeError(f"{what} is {value}; {advice}")
 
 
+def within(what: str, value: float, least: float, most: float, advice: str) -> None:
+    """Returns if a parameter is a number from `least` to `most`. Raises `MergeError`."""
+    if not least <= value <= most:
+        raise MergeError(f"{what} is {value}; {advice}")
+
+
 def has_known_fields(kind: type[Any]) -> bool:
     """Whether a dataclass has fields that parameters can be: int, float, str or bool."""
     return all(_kind(item) in _KINDS for item in fields(kind))
 
 
 def _kind(item: Field[Any]) -> str:
-    return item.type if isinstance(item.type, str) else item.type.__name__
+    return item.type if isinstance(item.type, str) else getattr(item.type, "__name__", str(item.type))
 
 
 def _is_kind(value: Scalar, kind: str) -> bool:
@@ -179,6 +188,7 @@ def _text(value: Scalar) -> str:
 
 
 __all__ = [
+    "MOST_UPDATES",
     "Distances",
     "MergeRule",
     "Rule",
@@ -193,5 +203,6 @@ __all__ = [
     "plugin_names",
     "source_file",
     "source_link",
+    "within",
     "written",
 ]

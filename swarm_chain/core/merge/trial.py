@@ -13,6 +13,7 @@ from swarm_chain.core.merge.engine import merge
 from swarm_chain.core.merge.inputs import Contribution
 from swarm_chain.core.merge.own_code import blamed_on
 from swarm_chain.core.merge.recipe import Recipe
+from swarm_chain.core.merge.rule import MOST_UPDATES
 from swarm_chain.core.weights import encode
 from swarm_chain.errors import MergeError
 from swarm_chain.types import Address, Parameters
@@ -54,6 +55,8 @@ def _fewest(recipe: Recipe) -> int:
         for number in (recipe.rule.minimum_updates, recipe.rule.safe_updates):
             if type(number) is not int:
                 raise MergeError(f"the merge rule {recipe.name} needs {number!r} updates; give a whole number")
+            if number > MOST_UPDATES:
+                raise MergeError(f"the merge rule {recipe.name} needs {number:,} updates; a round has {MOST_UPDATES:,}")
         return recipe.minimum_updates
 
 

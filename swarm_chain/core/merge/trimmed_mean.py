@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from swarm_chain.core.merge.ranked_rule import RankedRule
-from swarm_chain.errors import MergeError
+from swarm_chain.core.merge.rule import MOST_UPDATES, within
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,8 +17,7 @@ class TrimmedMean(RankedRule):
     f: int
 
     def __post_init__(self) -> None:
-        if self.f < 0:
-            raise MergeError(f"f of the merge rule trimmed_mean is {self.f}; pass how many to leave out at each end")
+        within("f of the merge rule trimmed_mean", self.f, 0, MOST_UPDATES, "pass how many to leave out at each end")
 
     @property
     def minimum_updates(self) -> int:
