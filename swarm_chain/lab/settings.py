@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from swarm_chain.core.merge import Recipe, parse_rule
@@ -35,6 +36,11 @@ class LabSettings:
             raise ConfigurationError(
                 f"{self.byzantine} of {self.nodes} nodes cannot attack: leave an honest node, and one that is not"
             )
+        for what, chosen in (("rules", self.rules), ("attacks", self.attacks)):
+            if not chosen or len(set(chosen)) != len(chosen):
+                raise ConfigurationError(f"there are {what} that come twice, or none: name one or more, each once")
+        if self.alpha is not None and not math.isfinite(self.alpha):
+            raise ConfigurationError(f"alpha is {self.alpha}; pass a number above 0, such as 0.5")
         for rule in self.recipes:
             rule.require(self.nodes)
         for attack in self.attacks:

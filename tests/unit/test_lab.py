@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
 
+from swarm_chain.cli.lab import stopped
 from swarm_chain.core.cids import Codec, cid_of
 from swarm_chain.core.merge import parse_rule
 from swarm_chain.core.unixfs import import_bytes
@@ -210,6 +211,9 @@ def test_is_confirmed__agents_came_to_other_weights__is_false() -> None:
         ({"byzantine": 4}, "4 of 4 nodes cannot attack"),
         ({"byzantine": 0}, "0 of 4 nodes cannot attack"),
         ({"attacks": ("zro",)}, "there is no attack 'zro'"),
+        ({"attacks": ()}, "there are attacks that come twice, or none"),
+        ({"rules": ("mean", "mean")}, "there are rules that come twice, or none"),
+        ({"alpha": float("nan")}, "alpha is nan"),
         ({"task": load_task("courses")}, "the task courses cannot be attacked here"),
         ({"task": load_task("heart"), "alpha": 0.5}, "leave --alpha away"),
     ],
@@ -253,6 +257,22 @@ def test_lab__a_small_one__prints_tables_with_the_worst_case_last(command: Comma
     found = json.loads((command.folder / "lab.json").read_text())
     Draft202012Validator(load_schema("lab")).validate(found)
     assert (found["nodes"], found["byzantine"], found["seeds"], found["alpha"]) == (4, 1, [0], None)
+
+
+def test_lab__games_that_ended_early__says_how_many_and_why() -> None:
+    games = (
+        replace(played("mean", "clean", 0.9), stopped=None),
+        replace(played("mean", "zero", 0.1), stopped="the loss is no number"),
+        replace(played("krum:f=1", "clean", 0.9), stopped=None),
+    )
+    settings = replace(SETTINGS, rules=("mean", "krum:f=1"), attacks=("zero",))
+    assert list(stopped(LabReport(settings=settings, games=games, seconds=1.0))) == [
+        "ended early: 1 of 2 games under mean, the first because the loss is no number"
+    ]
+
+
+def test_lab__no_rules__is_one_line(command: CommandLine) -> None:
+    assert "there are rules that come twice, or none" in command.run("lab", "--rules", " ").error
 
 
 def test_lab__an_unknown_attack__is_one_line(command: CommandLine) -> None:

@@ -11,7 +11,9 @@ from swarm_chain.core.documents import NO_CAP
 from swarm_chain.core.merge.engine import merge
 from swarm_chain.core.merge.inputs import Contribution
 from swarm_chain.core.merge.recipe import Recipe
+from swarm_chain.core.merge.weighting import WHOLE
 from swarm_chain.core.weights import encode, load
+from swarm_chain.errors import MergeError
 from swarm_chain.types import Address, Parameters
 
 
@@ -37,11 +39,19 @@ def merge_parameters(
 ) -> MergedParameters:
     """The merge of updates in memory, which count by their places. With too few, the base and its state are carried on.
 
-    Updates must be finite, and of the base's shapes: what else there is a round leaves out before it merges.
+    Updates must be finite, and of the base's shapes: what else there is a round leaves out before it merges. Raises
+    `MergeError` for samples that are not one whole number from 1 on for each update, and for caps out of range.
     """
+    counts = [1] * len(updates) if samples is None else list(samples)
+    if len(counts) != len(updates) or not all(type(count) is int and count > 0 for count in counts):
+        raise MergeError(f"there are {len(updates)} updates; pass a whole number of samples, from 1 on, for each")
+    if max_samples < 1:
+        raise MergeError(f"max_samples is {max_samples}; pass 1 or more")
+    if not 1 <= max_share_bps <= WHOLE:
+        raise MergeError(f"max_share_bps is {max_share_bps}; pass ten-thousandths, 1 to {WHOLE}")
     given = [
-        Contribution(node=_node(place), weights=encode(update), samples=samples[place] if samples else 1)
-        for place, update in enumerate(updates)
+        Contribution(node=_node(place), weights=encode(update), samples=count)
+        for place, (update, count) in enumerate(zip(updates, counts, strict=True))
     ]
     with TemporaryDirectory(prefix="swarm-chain-merge-") as folder:
         out, state_out = Path(folder) / "merged", Path(folder) / "state"

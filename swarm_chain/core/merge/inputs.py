@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -43,15 +44,15 @@ class Inputs:
         state: Source | None,
         recipe: Recipe,
     ) -> Inputs:
-        updates = tuple(stack.enter_context(WeightsFile(one.weights)) for one in ordered)
-        start = None if base is None else stack.enter_context(WeightsFile(base))
-        for other in (*updates[1:], *([start] if start else [])):
-            check_shapes(updates[0].specs, other.specs)
+        updates = tuple(_opened(stack, one.weights, len(ordered)) for one in ordered)
+        start = None if base is None else _opened(stack, base, len(ordered))
+        for update in updates:
+            check_shapes((start or updates[0]).specs, update.specs)
         if start is None and (recipe.needs_distances or recipe.step):
             raise MergeError(f"{recipe} measures from the base; pass it")
         memory = None
         if recipe.step is not None and state is not None:
-            memory = stack.enter_context(WeightsFile(state))
+            memory = _opened(stack, state, len(ordered))
             check_shapes(recipe.step.specs(updates[0].specs), memory.specs)
         samples = tuple(one.samples for one in ordered)
         return cls(updates=updates, samples=samples, base=start, state=memory)
@@ -65,3 +66,15 @@ class Inputs:
         for file in (*self.updates, self.base, self.state):
             if file is not None:
                 file.release()
+
+
+def _opened(stack: ExitStack, source: Source, count: int) -> WeightsFile:
+    try:
+        return stack.enter_context(WeightsFile(source))
+    except OSError as error:
+        if error.errno != errno.EMFILE:
+            raise
+        raise MergeError(
+            f"merging {count:,} updates opens as many files at once, and this system lets a process open fewer; "
+            f"run `ulimit -n {count + 1000}` first"
+        ) from error
