@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -94,14 +94,16 @@ def not_mining(world: DevnetWorld) -> Iterator[None]:
         world.devnet.rpc("evm_setAutomine", True)
 
 
-def mine_later(world: DevnetWorld, seconds: float) -> Thread:
-    def mine() -> None:
-        time.sleep(seconds)
-        world.devnet.rpc("evm_mine")
+def mine_once(world: DevnetWorld, proxy: RpcProxy, is_time: Callable[[], bool]) -> None:
+    """Makes a block when a transaction was handed over and it is time for that, however long that took."""
 
-    thread = Thread(target=mine)
-    thread.start()
-    return thread
+    def and_mine(parameters: list[Any], ask: Pass) -> Answer:
+        answer = ask()
+        if is_time():
+            world.devnet.rpc("evm_mine")
+        return answer
+
+    proxy.faults["eth_sendRawTransaction"] = and_mine
 
 
 def waiting(world: DevnetWorld, index: int) -> list[dict[str, Any]]:
@@ -219,14 +221,13 @@ def test_send__endpoint_loses_it__is_handed_over_again(world: DevnetWorld, proxy
 # -------------------------------------------------------------------------------------------------------- replacements
 
 
-def test_send__not_included_in_time__is_replaced_with_a_higher_fee(world: DevnetWorld) -> None:
-    chain = sender(world, 0)
+def test_send__not_included_in_time__is_replaced_with_a_higher_fee(world: DevnetWorld, proxy: RpcProxy) -> None:
+    chain = sender(world, 0, proxy.url)
     signed: list[tuple[bytes, int]] = []
+    mine_once(world, proxy, lambda: len(signed) == 2)
     with not_mining(world):
-        miner = mine_later(world, 1.0)
         call = commitment_call(chain, 1, digest(1))
         receipt = chain.send(call, on_signed=lambda found, raw, nonce: signed.append((found, nonce)))
-        miner.join()
 
     assert len(signed) == 2
     assert len({nonce for _, nonce in signed}) == 1
@@ -386,8 +387,10 @@ def test_settle__a_replacement_is_in_the_pool__is_waited_for(world: DevnetWorld,
 
 
 @pytest.mark.parametrize("was_sent", [False, True])
-def test_settle__fee_became_too_low__nonce_is_taken_by_a_higher_one(world: DevnetWorld, was_sent: bool) -> None:
-    chain = sender(world, 0)
+def test_settle__fee_became_too_low__nonce_is_taken_by_a_higher_one(
+    world: DevnetWorld, proxy: RpcProxy, was_sent: bool
+) -> None:
+    chain = sender(world, 0, proxy.url)
     nonce = next_nonce(world)
     world.devnet.rpc("anvil_setNextBlockBaseFeePerGas", hex(10**9))
     raw = signed_commit(chain, nonce, 2 * 10**9)
@@ -398,9 +401,8 @@ def test_settle__fee_became_too_low__nonce_is_taken_by_a_higher_one(world: Devne
         world.devnet.rpc("anvil_setNextBlockBaseFeePerGas", hex(10**10))
         world.devnet.rpc("evm_mine")
         assert next_nonce(world) == nonce
-        miner = mine_later(world, 1.5)
+        mine_once(world, proxy, lambda: bool(told))
         chain.settle([raw], nonce, on_signed=lambda *one: told.append(one))
-        miner.join()
 
     assert next_nonce(world) == nonce + 1
     assert {one[2] for one in told} == {nonce}
@@ -567,8 +569,9 @@ def open_and_wait(devnet: Devnet, seconds: int) -> list[Web3Chain]:
     chains = [Web3Chain.connect(devnet.rpc_url, coordinator, signer=signer(index)) for index in range(2)]
     for chain in chains:
         chain.send(RegisterNode(label=""))
-    chains[0].send(OpenRound())
-    assert chains[1].look().now < chains[1].look().round.deadline
+    opened = chains[0].send(OpenRound())
+    block = devnet.rpc("eth_getBlockByNumber", hex(opened.block_number), False)
+    assert int(block["timestamp"], 16) < chains[1].look().round.deadline
     time.sleep(seconds)
     return chains
 
@@ -603,12 +606,13 @@ def test_look__blocks_come__time_is_their_own(devnet: Devnet) -> None:
     coordinator, _ = deploy(devnet, CONFIG)
     chain = Web3Chain.connect(devnet.rpc_url, coordinator)
     devnet.rpc("evm_increaseTime", 500)
+    began = time.monotonic()
     devnet.rpc("evm_mine")
 
     latest = int(devnet.rpc("eth_getBlockByNumber", "latest", False)["timestamp"], 16)
     view = chain.look()
 
-    assert latest <= view.now <= latest + 5
+    assert latest <= view.now <= latest + 5 + (time.monotonic() - began)
     assert view.block_number == int(devnet.rpc("eth_blockNumber"), 16)
 
 
