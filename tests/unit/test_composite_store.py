@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -118,24 +118,37 @@ def test_composite__no_store__is_refused() -> None:
         CompositeStore([])
 
 
+class Clock:
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+
 class Searching(MemoryStore):
     """A store that takes its time before it says that it lacks a block."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
         super().__init__("searching:")
-        self.asked: list[Cid] = []
+        self.clock, self.asked = clock, list[Cid]()
 
     def get(self, cid: Cid, *, max_bytes: int = MAX_BLOCK) -> bytes:
         self.asked.append(cid)
         if not self.has(cid):
-            time.sleep(0.05)
+            self.clock.now += composite_store.SLOW + 0.1
         return super().get(cid, max_bytes=max_bytes)
 
 
-def test_get__a_store_searched_for_long_in_vain__is_asked_last_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(composite_store, "SLOW", 0.02)
-    monkeypatch.setattr(composite_store, "REST", 0.3)
-    searching, other = Searching(), MemoryStore()
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock by which stores are slow and rest."""
+    made = Clock()
+    monkeypatch.setattr(composite_store, "time", SimpleNamespace(monotonic=lambda: made.now))
+    return made
+
+
+def test_get__a_store_searched_for_long_in_vain__is_asked_last_for_a_while(clock: Clock) -> None:
+    searching, other = Searching(clock), MemoryStore()
     blocks = {cid_of(data, Codec.RAW): data for data in (b"1", b"2", b"3")}
     for cid, data in blocks.items():
         other.put(cid, data)
@@ -144,7 +157,7 @@ def test_get__a_store_searched_for_long_in_vain__is_asked_last_for_a_while(monke
     assert searching.asked == list(blocks)[:1]
     searching.put(CID, DATA)
     assert store.get(CID) == DATA  # it is asked all the same
-    time.sleep(0.3)
+    clock.now += composite_store.REST
     store.get(next(iter(blocks)))
     assert len(searching.asked) == 3
 
@@ -238,18 +251,16 @@ def test_get__a_copy_is_corrupted_and_another_is_not__is_repaired(tmp_path: Path
 
 
 def test_get__a_store_that_is_away_takes_long_to_keep_no_copy__is_spared_for_a_while(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, clock: Clock
 ) -> None:
     class Away(MemoryStore):
         asked = 0
 
         def put(self, cid: Cid, data: bytes) -> None:
             self.asked += 1
-            time.sleep(0.05)
+            clock.now += composite_store.SLOW + 0.1
             raise StoreUnavailable("no answer")
 
-    monkeypatch.setattr(composite_store, "SLOW", 0.02)
-    monkeypatch.setattr(composite_store, "REST", 0.3)
     served, away, own = LocalStore(tmp_path), Away(), MemoryStore()
     blocks = {cid_of(data, Codec.RAW): data for data in (b"1", b"2", b"3")}
     for cid, data in blocks.items():
