@@ -14,6 +14,7 @@ from typing import BinaryIO
 import pytest
 
 from swarm_chain import serving
+from swarm_chain.adapters import peer_stores
 from swarm_chain.adapters.composite_store import CompositeStore
 from swarm_chain.adapters.local_store import LocalStore
 from swarm_chain.adapters.memory import MemoryChain
@@ -51,9 +52,15 @@ def node(number: int) -> Address:
     return Address(bytes([number + 1]) * 20)
 
 
-def chain_of(*announced: bytes | str) -> MemoryChain:
-    """A swarm whose nodes announced these, seen by a node that announced nothing; a block may take two seconds."""
-    config = replace(CONFIG, is_sealed=False, merge_window=Seconds(30), admin=ADMIN)
+BRIEF, PATIENT = Seconds(30), Seconds(300)
+"""Merge windows in which a block may take two seconds, and twenty: long enough wherever it is to be had."""
+SOON = LEAST + 5
+"""Seconds in which what may take two has ended, also where much else runs: misbehaving lasts ten and more."""
+
+
+def chain_of(*announced: bytes | str, merge_window: Seconds = BRIEF) -> MemoryChain:
+    """A swarm whose nodes announced these, seen by a node that announced nothing."""
+    config = replace(CONFIG, is_sealed=False, merge_window=merge_window, admin=ADMIN)
     chain = MemoryChain(config)
     for number, stores in enumerate(announced):
         chain.as_account(node(number)).send(RegisterNode(label=f"node {number}"))
@@ -171,6 +178,13 @@ def test_get__own_announcement__is_not_asked(tmp_path: Path) -> None:
             peers_of(chain).get(CID)
 
 
+@pytest.fixture
+def no_haste(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody else is asked because a peer is slow: who is asked follows from what is known of the peers alone."""
+    monkeypatch.setattr(peer_stores, "HEDGE", 60.0)
+
+
+@pytest.mark.usefixtures("no_haste")
 def test_get__an_update_and_its_weights__are_asked_of_its_sender_alone(tmp_path: Path, hostile: Hostile) -> None:
     store = LocalStore(tmp_path, sync=False)
     file = import_bytes(bytes(CHUNK) + b"more than a chunk", store.put)
@@ -178,7 +192,8 @@ def test_get__an_update_and_its_weights__are_asked_of_its_sender_alone(tmp_path:
     cid = cid_of(document, Codec.DAG_CBOR)
     store.put(cid, document)
     with serving.start(store) as sender:
-        chain = chain_of(*(sender.url if number == 11 else hostile.url(f"empty-{number}") for number in range(20)))
+        urls = (sender.url if number == 11 else hostile.url(f"empty-{number}") for number in range(20))
+        chain = chain_of(*urls, merge_window=PATIENT)
         reveal(
             chain, {number: cid.digest if number == 11 else Digest(bytes([number + 1]) * 32) for number in range(20)}
         )
@@ -221,9 +236,11 @@ class SlowToRefuse(LocalStore):
         return super().open(cid)
 
 
+@pytest.mark.usefixtures("no_haste")
 def test_get__nobody_said_who_has_it__is_found_among_many(tmp_path: Path, hostile: Hostile) -> None:
     with served(tmp_path, DATA) as full:
-        chain = chain_of(*(full if number == 11 else hostile.url(f"empty-{number}") for number in range(20)))
+        urls = (full if number == 11 else hostile.url(f"empty-{number}") for number in range(20))
+        chain = chain_of(*urls, merge_window=PATIENT)
         peers = peers_of(chain)
         hostile.take_counts()
         for _ in range(100):
@@ -312,7 +329,7 @@ def test_get__private_networks__are_refused_at_once_unless_allowed() -> None:
     for text in texts:
         with pytest.raises(StoreUnavailable, match="no public address"):
             peers_of(chain_of(text), allow_private=False).get(CID)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < LEAST * len(texts) / 2
 
 
 def test_get__redirect_inside__is_not_followed(hostile: Hostile) -> None:
@@ -328,7 +345,7 @@ def test_get__a_hundred_urls_in_one_announcement__are_four(hostile: Hostile) -> 
     hostile.take_counts()
     with pytest.raises(StoreUnavailable):
         peers_of(chain_of(many)).get(VICTIM)
-    assert time.monotonic() - began < LEAST + 1
+    assert time.monotonic() - began < SOON
     assert hostile.take_counts().requests <= 4
 
 
@@ -345,9 +362,11 @@ def test_get__every_way_to_misbehave__costs_its_sender_and_nobody_else(hostile: 
         began = time.monotonic()
         with pytest.raises((BlockNotFound, StoreUnavailable)):
             peers_of(chain_of(hostile.url(way))).get(VICTIM)
-        assert time.monotonic() - began < LEAST + 1, way
-        assert peers_of(chain_of(hostile.url(way), hostile.url(HONEST))).get(VICTIM) == BLOCKS[VICTIM], way
-        assert time.monotonic() - began < 2 * LEAST + 2, way
+        assert time.monotonic() - began < SOON, way
+        began = time.monotonic()
+        chain = chain_of(hostile.url(way), hostile.url(HONEST), merge_window=PATIENT)
+        assert peers_of(chain).get(VICTIM) == BLOCKS[VICTIM], way
+        assert time.monotonic() - began < SOON, way
 
 
 def test_get__many_bad_peers_and_one_that_is_not__is_had_within_the_time_for_a_block(hostile: Hostile) -> None:
@@ -355,8 +374,10 @@ def test_get__many_bad_peers_and_one_that_is_not__is_had_within_the_time_for_a_b
     for turn in range(3):
         urls = [hostile.url(way) for way in (*bad[turn:], *bad[:turn])]
         began = time.monotonic()
-        assert peers_of(chain_of(*urls, hostile.url(HONEST))).get(VICTIM) == BLOCKS[VICTIM]
-        assert time.monotonic() - began < LEAST
+        chain = chain_of(*urls, hostile.url(HONEST), merge_window=PATIENT)
+        assert peers_of(chain).get(VICTIM) == BLOCKS[VICTIM]
+        # One that says nothing would be waited for that long.
+        assert time.monotonic() - began < 5
     assert HEDGE * len(bad) / AT_ONCE < LEAST
 
 
@@ -380,4 +401,4 @@ def test_get__nobody_listens_any_more__ends_at_once() -> None:
     began = time.monotonic()
     with pytest.raises(StoreUnavailable):
         peers_of(chain_of(f"http://127.0.0.1:{port}")).get(CID)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < LEAST
