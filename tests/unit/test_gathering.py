@@ -24,7 +24,7 @@ SOON = Time(all=5.0, each=5.0)
 
 def reveal(number: int) -> Reveal:
     return Reveal(
-        node=Address(bytes([number]) * 20), digest=Digest(bytes([number]) * 32), samples=Samples(1), order=number
+        node=Address(number.to_bytes(20)), digest=Digest(number.to_bytes(32)), samples=Samples(1), order=number
     )
 
 
@@ -48,7 +48,7 @@ def test_gather__some_cannot_be_had__names_them_and_why() -> None:
 
 
 def test_gather__many__are_fetched_at_the_same_time() -> None:
-    together = threading.Barrier(AT_ONCE, timeout=5)
+    together = threading.Barrier(AT_ONCE, timeout=60)
     assert gather([reveal(number) for number in range(AT_ONCE)], block, lambda one, get: wait(together), SOON) == {}
 
 
@@ -66,8 +66,8 @@ def test_gather__one_without_end__ends_when_its_time_is_over_and_others_do_not_w
         fetched.append(one.order)
 
     began = time.monotonic()
-    failed = gather([reveal(number) for number in range(20)], block, fetch, Time(all=5.0, each=0.3))
-    assert 0.3 <= time.monotonic() - began < 1.5
+    failed = gather([reveal(number) for number in range(20)], block, fetch, Time(all=60.0, each=0.3))
+    assert 0.3 <= time.monotonic() - began < 10
     assert set(failed) == {reveal(1).node}
     assert "did not come in time" in failed[reveal(1).node]
     assert len(fetched) == 19
@@ -80,9 +80,9 @@ def test_gather__more_without_end_than_places__ends_in_the_time_for_all() -> Non
             time.sleep(0.01)
 
     began = time.monotonic()
-    failed = gather([reveal(number) for number in range(40)], block, fetch, Time(all=0.5, each=0.2))
-    assert time.monotonic() - began < 1.5
-    assert len(failed) == 40
+    failed = gather([reveal(number) for number in range(40 * AT_ONCE)], block, fetch, Time(all=0.5, each=0.4))
+    assert time.monotonic() - began < 40 * 0.4 / 2
+    assert len(failed) == 40 * AT_ONCE
 
 
 def test_gather__an_error_that_is_no_stores__is_raised() -> None:
