@@ -26,7 +26,7 @@ from swarm_chain.serving import Gateway
 
 DATA = b"a block behind a wall"
 CID = cid_of(DATA, Codec.RAW)
-LIMITS = Limits(connect=2.0, answer=2.0, idle=2.0, block=2.0, total=5.0, tries=1)
+LIMITS = Limits(tries=1)
 HEADERS = {"Authorization": "Bearer a-secret", "X-Site": "ward 7"}
 
 Wrap = Callable[[socket.socket], socket.socket]
