@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import time
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BufferedIOBase
-from threading import Lock, Thread
+from threading import Event, Lock, Thread
 from types import TracebackType
 from typing import Any, Self
 
@@ -38,6 +37,7 @@ class RpcProxy:
         self.heard: list[bytearray] = []
         """All bytes that came, head lines included, by connection."""
         self.bodies = Bodies()
+        self._has_ended = Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
 
@@ -52,13 +52,18 @@ class RpcProxy:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._has_ended.set()
         self._server.shutdown()
         self._server.server_close()
+
+    def sleep(self, seconds: float) -> None:
+        """Lets time pass, but none after the `with` block."""
+        self._has_ended.wait(seconds)
 
     def answer(self, body: bytes) -> bytes:
         """The bytes to answer a request with."""
         self.round_trips += 1
-        time.sleep(self.delay)
+        self.sleep(self.delay)
         if self.body is not None:
             return self.body
         requests = json.loads(body)

@@ -157,14 +157,14 @@ def test_reading__all_are_gone__names_each(world: DevnetWorld, proxy: RpcProxy) 
 
 
 def test_reading__endpoint_is_slow__ends_in_time(world: DevnetWorld, proxy: RpcProxy) -> None:
-    chain = reader(world, proxy.url, timeout=0.3)
-    proxy.delay = 5.0
+    chain = reader(world, proxy.url, timeout=2.0)
+    proxy.delay = 60.0
     started = time.monotonic()
 
     with pytest.raises(ChainUnavailable, match="timed out"):
         chain.node_info(signer(0).address)
 
-    assert time.monotonic() - started < 2.0
+    assert time.monotonic() - started < 20.0
 
 
 def test_sending__endpoint_dies_between_reads__goes_on_with_the_next(world: DevnetWorld, proxy: RpcProxy) -> None:
@@ -287,12 +287,12 @@ def test_events__endpoint_gives_few_results_at_once__are_all_read(world: DevnetW
 def test_events__endpoint_is_slow_with_many_blocks__are_all_read(world: DevnetWorld, proxy: RpcProxy) -> None:
     def slow_above_three(parameters: list[Any], ask: Pass) -> Answer:
         if int(parameters[0]["toBlock"], 16) - int(parameters[0]["fromBlock"], 16) > 2:
-            time.sleep(0.6)
+            proxy.sleep(60.0)
         return ask()
 
     proxy.faults["eth_getLogs"] = slow_above_three
 
-    assert reader(world, proxy.url, timeout=0.3).events() == world.chain(None).events()
+    assert reader(world, proxy.url, timeout=2.0).events() == world.chain(None).events()
 
 
 def test_look__batches_fail_for_a_moment__are_used_again(world: DevnetWorld, proxy: RpcProxy) -> None:
