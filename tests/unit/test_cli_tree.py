@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,9 +55,11 @@ def test_help__shows_every_command_without_importing_what_is_heavy() -> None:
 
 def test_help__takes_less_than_half_a_second() -> None:
     def seconds() -> float:
-        start = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         python("from swarm_chain.cli import main; import sys; sys.argv = ['swarm-chain', '--help']; main()")
-        return time.perf_counter() - start
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        # Of a processor: other work on the machine is not what this is about.
+        return (after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime)
 
     assert min(seconds() for _ in range(3)) < 0.5
 
