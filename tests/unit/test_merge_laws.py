@@ -50,8 +50,10 @@ def test_merge__equal_updates__gives_the_update(rule: str, seed: int, count: int
     update = some(seed, 1)[0].astype(np.float32)
     base = some(seed + 1, 1)[0].astype(np.float32)
     found = merged(rule, np.stack([update] * count), base)
-    # Norm clipping and centring know only the median distance: equal updates are all at it.
-    np.testing.assert_allclose(found, update, rtol=1e-6 if "step" in rule else 0, atol=1e-6 if "step" in rule else 0)
+    # Norm clipping and centring know only the median distance: equal updates are all at it. A step is rounded twice:
+    # how far it goes, which may be much further than to zero, and where it ends.
+    apart = np.abs(update.astype(np.float64) - base) + np.abs(update)
+    assert np.all(np.abs(found.astype(np.float64) - update) <= (2.0**-23 * apart if "step" in rule else 0))
 
 
 @pytest.mark.parametrize("rule", RULES)
