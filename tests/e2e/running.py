@@ -9,10 +9,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from swarm_chain.adapters.web3_chain import Web3Chain
+from swarm_chain.agent.activity import Activity
 from swarm_chain.config import load_node_config
 from swarm_chain.status.node import NodeStatusFile, read_node_status
 from swarm_chain.types import Event
@@ -67,6 +69,21 @@ class Demo:
         """What a node's agent says of itself."""
         return read_node_status(self.kept / "nodes" / name)
 
+    def kill_agent(self, name: str, is_time: Callable[[Activity], bool]) -> Activity:
+        """Kills a node's agent in the middle of something; what it was doing."""
+        while True:
+            self.wait_until(lambda: (said := self.status_of(name)) is not None and is_time(said.activity))
+            before = self.status_of(name)
+            assert before is not None
+            # What it says while it stands still is what it does when it is killed.
+            os.kill(before.pid, signal.SIGSTOP)
+            self.wait_until(partial(_stands_still, before.pid))
+            said = self.status_of(name)
+            if said is not None and is_time(said.activity):
+                os.kill(before.pid, signal.SIGKILL)
+                return said.activity
+            os.kill(before.pid, signal.SIGCONT)
+
     def config_of(self, name: str) -> Path:
         """A node's configuration."""
         return self.kept / "nodes" / name / "node.toml"
@@ -116,6 +133,11 @@ def processes_of(folder: Path) -> list[str]:
         if str(folder) in line:
             found.append(line)
     return found
+
+
+def _stands_still(pid: int) -> bool:
+    """Whether a process was stopped, which is not so at once when a signal was sent."""
+    return Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
 def children_named(parent: int, name: str) -> list[int]:

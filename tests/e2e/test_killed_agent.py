@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from pathlib import Path
 
 import pytest
@@ -48,16 +46,7 @@ def test_kill__agent_while_it_trains__is_suspended_then_resumes_and_is_included_
 
 def kill_while_training(demo: Demo) -> int:
     """Kills the victim's agent in the middle of a training, after the first round; the round it was in."""
-
-    def is_training() -> bool:
-        found = demo.status_of(VICTIM)
-        return found is not None and found.activity.does == "training" and found.activity.round > 1
-
-    demo.wait_until(is_training)
-    found = demo.status_of(VICTIM)
-    assert found is not None
-    os.kill(found.pid, signal.SIGKILL)
-    return found.activity.round
+    return demo.kill_agent(VICTIM, lambda activity: activity.does == "training" and activity.round > 1).round
 
 
 def suspensions(demo: Demo) -> list[object]:

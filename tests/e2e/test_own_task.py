@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -102,15 +100,7 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 
 def kill_once_trained(demo: Demo) -> None:
     """Kills the victim's agent at the end of a training, after the first round."""
-
-    def has_trained() -> bool:
-        found = demo.status_of(VICTIM)
-        return found is not None and found.activity.round > 1 and found.activity.trained_round == found.activity.round
-
-    demo.wait_until(has_trained)
-    found = demo.status_of(VICTIM)
-    assert found is not None
-    os.kill(found.pid, signal.SIGKILL)
+    demo.kill_agent(VICTIM, lambda activity: 1 < activity.round == activity.trained_round)
 
 
 def memory_of(demo: Demo, name: str) -> Parameters:
