@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -296,11 +297,24 @@ def trained(line: CommandLine, anvil: Devnet) -> tuple[Swarm, list[str]]:
     swarm.join("dan", 1)
     dan = line.spawn("agent", "run", "--config", str(line.home / "nodes" / "dan" / "node.toml"))
     carol = line.must("agent", "run", "carol", "--rounds", "1", "--tensorboard", "curves")
-    threads = [entry.name for entry in Path("/proc", str(dan.pid), "task").glob("*")]
+    threads = _lasting_threads(dan.pid)
     dan.send_signal(signal.SIGTERM)
     log = dan.communicate(timeout=60)[1]
     assert dan.returncode == 0, log
     return swarm, [carol.err, log, " ".join(threads)]
+
+
+def _lasting_threads(pid: int) -> set[str]:
+    """A process's threads but for those that read or hash something for a moment."""
+    found = _threads(pid)
+    for _ in range(20):
+        time.sleep(0.05)
+        found &= _threads(pid)
+    return found
+
+
+def _threads(pid: int) -> set[str]:
+    return {entry.name for entry in Path("/proc", str(pid), "task").glob("*")}
 
 
 def test_agent_run__logs_a_line_for_each_thing_it_does(trained: tuple[Swarm, list[str]]) -> None:
