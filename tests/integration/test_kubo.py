@@ -14,7 +14,6 @@ import pytest
 
 from swarm_chain.adapters import kubo_store
 from swarm_chain.adapters.composite_store import CompositeStore
-from swarm_chain.adapters.kubo import rpc
 from swarm_chain.adapters.kubo.cids import cid_in
 from swarm_chain.adapters.kubo.pins import Pins
 from swarm_chain.adapters.kubo.rpc import Rpc
@@ -39,10 +38,8 @@ MIB = 1024 * 1024
 
 @pytest.fixture
 def store(ipfs: Daemon, monkeypatch: pytest.MonkeyPatch) -> KuboStore:
-    # How long to wait for what nobody has.
-    monkeypatch.setattr(kubo_store, "_PINNING", 1.0)
-    monkeypatch.setattr(rpc, "GRACE", 1.0)
-    monkeypatch.setattr(kubo_store, "_STAT", 0.2)
+    # How long to wait for what nobody has, and for what a busy node has.
+    monkeypatch.setattr(kubo_store, "_PINNING", 3.0)
     return KuboStore(StoreSettings(address=ipfs.api, timeout=1))
 
 
