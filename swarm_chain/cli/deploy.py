@@ -53,9 +53,7 @@ def _window(name: str, default: str, meaning: str) -> Callable[[F], F]:
     help="How updates are merged, with the rule's parameters where it has any: trimmed_mean:f=1; robust:f=1 for what "
     "is known to withstand most; or your own rule, whose source goes into the stores: my_rule.py:MyRule.",
 )
-@click.option(
-    "--max-samples", metavar="N", type=click.IntRange(1, (1 << 64) - 1), help="Most samples that an update counts for."
-)
+@click.option("--max-samples", metavar="N", type=click.IntRange(min=1), help="Most samples that an update counts for.")
 @click.option(
     "--max-share-bps",
     metavar="N",

@@ -365,8 +365,17 @@ def test_deploy__a_rule_that_the_nodes_can_meet_but_not_trust__warns(empty: Comm
     assert (
         "warning: the merge rule krum:f=1 merges 4 updates, and withstands dishonest ones as it says from 5" in done.err
     )
+    assert "merge: krum:f=1, planned for 4 nodes; a round with fewer than 4 updates changes nothing" in done.err
+    assert "plan for 5 nodes or more" in done.err
     done = empty.must("deploy", "--merge", "krum:f=1", "--nodes", "5", *chain)
+    assert "warning" not in done.err
     assert "merge: krum:f=1, planned for 5 nodes; a round with fewer than 4 updates changes nothing" in done.err
+
+
+def test_deploy__caps_on_samples_that_nobody_looks_at__warns(empty: CommandLine, anvil: Devnet) -> None:
+    chosen = ("--merge", "robust:f=1", "--max-samples", "300", "--nodes", "4")
+    done = empty.must("deploy", *chosen, "--dry-run", "--rpc", anvil.rpc_url)
+    assert "warning: the merge rule trimmed_mean does not look at samples: caps on them change nothing" in done.err
 
 
 def test_deploy__no_funds__says_who_needs_ether(world: World) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import statistics
 from fractions import Fraction
 from pathlib import Path
@@ -17,7 +18,7 @@ from hypothesis.extra import numpy as hnp
 
 from swarm_chain.core import weights
 from swarm_chain.core.dtypes import DTYPES
-from swarm_chain.core.merge import Contribution, Merged, Rule, merge, parse_rule
+from swarm_chain.core.merge import Contribution, Merged, Rule, merge, merge_parameters, parse_rule
 from swarm_chain.core.merge.arithmetic import check_arithmetic
 from swarm_chain.core.unixfs import import_file
 from swarm_chain.errors import MalformedWeights, MergeError, ShapeMismatch
@@ -248,6 +249,46 @@ def test_merge__updates_of_two_models__raises_shape_mismatch_and_leaves_nothing(
     with pytest.raises(ShapeMismatch):
         merged_by("mean", given, tmp_path / "out")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["update-0", "update-1"]
+
+
+def test_merge_parameters__an_update_of_another_dtype__is_named_beside_the_bases() -> None:
+    base = {"a": np.zeros(3, np.float32)}
+    with pytest.raises(ShapeMismatch, match=r"F64.* instead of .*F32"):
+        merge_parameters(parse_rule("mean"), base, [base, {"a": np.zeros(3)}])
+
+
+@pytest.mark.parametrize("samples", [[], [1], [0, 0], [1, -1], [1, 0.5]])
+def test_merge_parameters__samples_that_are_none__raises_merge_error(samples: Any) -> None:
+    base = {"a": np.zeros(1)}
+    with pytest.raises(MergeError, match="there are 2 updates; pass a whole number of samples"):
+        merge_parameters(parse_rule("weighted_mean"), base, [base, base], samples)
+
+
+@pytest.mark.parametrize(
+    ("caps", "said"), [({"max_samples": 0}, "max_samples is 0"), ({"max_share_bps": 10_001}, "max_share_bps is 10001")]
+)
+def test_merge_parameters__caps_out_of_range__raises_merge_error(caps: dict[str, int], said: str) -> None:
+    base = {"a": np.zeros(1)}
+    with pytest.raises(MergeError, match=said):
+        merge_parameters(parse_rule("weighted_mean"), base, [base, base], **caps)
+
+
+def test_merge__blocks_of_nothing__raises_merge_error(tmp_path: Path) -> None:
+    given = contributions(tmp_path, [{"a": np.zeros(1)}])
+    with pytest.raises(MergeError, match="block is -5"):
+        merged_by("mean", given, tmp_path / "out", block=-5)
+
+
+def test_merge__more_updates_than_files_may_be_open__says_what_to_do(tmp_path: Path) -> None:
+    given = contributions(tmp_path, [{"a": np.zeros(1)}] * 60)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(list(Path("/dev/fd").iterdir())) + 20, hard))
+    try:
+        with pytest.raises(MergeError, match="ulimit -n 1060"):
+            merged_by("mean", given, tmp_path / "out")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert not (tmp_path / "out").exists()
 
 
 def test_merge__a_file_that_is_no_weights__raises_malformed_weights(tmp_path: Path) -> None:

@@ -64,6 +64,8 @@ def merge(
     ordered = sorted(contributions, key=lambda one: one.node)
     if len({one.node for one in ordered}) != len(ordered):
         raise MergeError("a node contributes twice; pass one update a node")
+    if block is not None and block < 1:
+        raise MergeError(f"block is {block}; pass how many elements to take at a time, or leave it away")
     if len(ordered) < recipe.minimum_updates:
         return None
     check_arithmetic()
