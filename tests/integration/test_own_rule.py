@@ -119,7 +119,7 @@ def test_deploy__a_rule_of_ones_own__says_what_it_needs(world: World) -> None:
     ("source", "nodes", "message"),
     [
         (CLOCK, "2", "gives other results with other blocks"),
-        (RULE, "1", "the merge rule middle:high=0.5 needs 2 updates, and 1 nodes give no more"),
+        (RULE, "1", "the merge rule middle:high=0.5 needs 2 updates, and 1 node gives no more"),
     ],
 )
 def test_deploy__a_rule_that_cannot_be_agreed_on__is_refused_before_anything_is_sent(
