@@ -22,7 +22,7 @@ class CenteredClipping(WeighingRule):
     radius: float = 0.0
 
     def __post_init__(self) -> None:
-        within("iterations of the merge rule centered_clipping", self.iterations, 1, 10_000, "pass 1 to 10,000")
+        within("iterations of the merge rule centered_clipping", self.iterations, 1, 10_000, "pass e.g. 3")
         at_least("radius of the merge rule centered_clipping", self.radius, 0, "pass a distance, or 0 for the median")
 
     def weigh(self, distances: Distances, shares: tuple[float, ...]) -> Weighing:

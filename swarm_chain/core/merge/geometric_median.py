@@ -25,7 +25,7 @@ class GeometricMedian(WeighingRule):
     smoothing: float = 1e-6
 
     def __post_init__(self) -> None:
-        within("iterations of the merge rule geometric_median", self.iterations, 1, 10_000, "pass 1 to 10,000")
+        within("iterations of the merge rule geometric_median", self.iterations, 1, 10_000, "pass e.g. 100")
         within("smoothing of the merge rule geometric_median", self.smoothing, 1e-12, 1, "pass a small part, like 1e-6")
 
     def weigh(self, distances: Distances, shares: tuple[float, ...]) -> Weighing:

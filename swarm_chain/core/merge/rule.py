@@ -162,7 +162,7 @@ def at_least(what: str, value: float, least: float, advice: str) -> None:
 def within(what: str, value: float, least: float, most: float, advice: str) -> None:
     """Returns if a parameter is a number from `least` to `most`. Raises `MergeError`."""
     if not least <= value <= most:
-        raise MergeError(f"{what} is {value}; {advice}")
+        raise MergeError(f"{what} is {value}, and must be from {least:,} to {most:,}; {advice}")
 
 
 def has_known_fields(kind: type[Any]) -> bool:
